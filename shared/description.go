@@ -1,0 +1,38 @@
+package shared
+
+import "encoding/json"
+
+// Description is what a plugin says of itself before anything is started.
+// Source: docs/protocol.md "Describe".
+type Description struct {
+	Name        string          `json:"name"`
+	Version     string          `json:"version"`
+	ServiceType string          `json:"service_type"` // must match the file name's suffix
+	CanSend     bool            `json:"can_send"`     // the seed's can_send: messages can be sent to its clients
+	Handler     bool            `json:"handler"`      // has a handler for service/<id>
+	Handover    bool            `json:"handover"`     // can hand clients to a successor
+	Transport   Transport       `json:"transport"`    // which sockets the manager opens for it
+	FormatsIn   []FormatID      `json:"formats_in"`
+	FormatsOut  []FormatID      `json:"formats_out"`
+	Settings    json.RawMessage `json:"settings_schema,omitempty"` // JSON Schema of `settings`; nil accepts only {}
+}
+
+// Transport is the kind of sockets that a service listens on.
+type Transport string
+
+// The transports that the manager opens sockets for.
+const (
+	TransportNone Transport = "none" // a handler without sockets
+	TransportTCP  Transport = "tcp"  // one shared listening socket
+	TransportUDP  Transport = "udp"  // 64 slots
+	TransportUnix Transport = "unix" // one socket of `socket_type` at `endpoint`
+)
+
+// Identity is who a plugin process is within its server.
+type Identity struct {
+	ServerID   int    `json:"server_id"`
+	ServiceID  int64  `json:"service_id"`
+	ProcessID  int    `json:"process_id"`
+	Generation int    `json:"generation"`
+	Service    string `json:"service"` // the service's name
+}

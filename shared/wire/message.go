@@ -1,0 +1,130 @@
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/antano/antano/shared"
+)
+
+// Kind says what an entity is, so that the manager routes without reading names.
+type Kind uint8
+
+// The kinds of an entity.
+const (
+	KindClient  Kind = 1
+	KindService Kind = 2
+	KindGroup   Kind = 3
+)
+
+// KindOf returns the kind that an entity's name means.
+func KindOf(entity string) Kind {
+	switch entity {
+	case shared.EntityClient:
+		return KindClient
+	case shared.EntityService:
+		return KindService
+	}
+	return KindGroup
+}
+
+// The flags of a message.
+const (
+	// FlagStream: the source is a stream that can wait, so a full queue pushes
+	// back on it before the copy is dropped.
+	FlagStream uint8 = 1 << 0
+	// FlagReply: ID is the id that this message answers (`in_reply_to`), not its own.
+	FlagReply uint8 = 1 << 1
+)
+
+// AnyProcess is the process field of a message that restricts nothing.
+const AnyProcess uint16 = 0xFFFF
+
+// Message is the body of a message frame. Token is 0 where nobody waits for a
+// result. FromProcess is written by the manager; what a plugin puts there is
+// overwritten. Entity is the name of a group and empty otherwise. ID is the JSON
+// of the message's id, empty without. Value is the payload in Format and is never
+// looked into on the way.
+type Message struct {
+	Token       uint64
+	FromProcess uint16
+	Flags       uint8
+	Kind        Kind
+	EntityID    int64
+	Process     uint16
+	FromKind    Kind
+	FromID      int64
+	Format      shared.FormatID
+	Entity      []byte
+	ID          []byte
+	Value       []byte
+}
+
+// Offsets of the fields that the manager rewrites in a frame that it forwards.
+const (
+	offToken       = HeaderSize
+	offFromProcess = offToken + 8
+	// MessageOverhead is the size of a message frame with no name, id and value.
+	MessageOverhead = HeaderSize + 8 + 2 + 1 + 1 + 8 + 2 + 1 + 8 + 1 + 1 + 2
+)
+
+// FrameSize is the size of m as a frame.
+func (m *Message) FrameSize() int {
+	return MessageOverhead + len(m.Entity) + len(m.ID) + len(m.Value)
+}
+
+// AppendMessage appends m as a frame. Entity must be at most 255 bytes and ID at
+// most 65535; the callers have checked that.
+func AppendMessage(dst []byte, m *Message) []byte {
+	dst, at := begin(dst, TypeMessage)
+	dst = binary.BigEndian.AppendUint64(dst, m.Token)
+	dst = binary.BigEndian.AppendUint16(dst, m.FromProcess)
+	dst = append(dst, m.Flags, byte(m.Kind))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(m.EntityID))
+	dst = binary.BigEndian.AppendUint16(dst, m.Process)
+	dst = append(dst, byte(m.FromKind))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(m.FromID))
+	dst = append(dst, byte(m.Format), byte(len(m.Entity)))
+	dst = append(dst, m.Entity...)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(m.ID)))
+	dst = append(dst, m.ID...)
+	dst = append(dst, m.Value...)
+	return end(dst, at)
+}
+
+// Parse reads the body of a message frame; the slices of m alias it.
+func (m *Message) Parse(body []byte) error {
+	c := cursor{b: body}
+	m.Token = c.u64()
+	m.FromProcess = c.u16()
+	m.Flags = c.u8()
+	m.Kind = Kind(c.u8())
+	m.EntityID = int64(c.u64())
+	m.Process = c.u16()
+	m.FromKind = Kind(c.u8())
+	m.FromID = int64(c.u64())
+	m.Format = shared.FormatID(c.u8())
+	m.Entity = c.take(int(c.u8()))
+	m.ID = c.take(int(c.u16()))
+	m.Value = c.b
+	switch {
+	case c.bad:
+		return fmt.Errorf("%w: message is cut short", ErrFrame)
+	case m.Kind < KindClient || m.Kind > KindGroup:
+		return fmt.Errorf("%w: message to entity kind %d", ErrFrame, m.Kind)
+	case (m.Kind == KindGroup) != (len(m.Entity) > 0):
+		return fmt.Errorf("%w: message to entity kind %d with a name of %d bytes", ErrFrame, m.Kind, len(m.Entity))
+	case m.FromKind != KindClient && m.FromKind != KindService:
+		return fmt.Errorf("%w: message from entity kind %d", ErrFrame, m.FromKind)
+	case len(m.Value) > shared.MaxMessageBytes:
+		return fmt.Errorf("%w: message value of %d bytes", ErrFrame, len(m.Value))
+	}
+	return nil
+}
+
+// Readdress rewrites, in a copy of a message frame, what the manager decides:
+// the token that the destination answers with and the process it came from.
+func Readdress(frame []byte, token uint64, fromProcess uint16) {
+	binary.BigEndian.PutUint64(frame[offToken:], token)
+	binary.BigEndian.PutUint16(frame[offFromProcess:], fromProcess)
+}

@@ -1,0 +1,106 @@
+// Package report prints medians, spreads and ratios.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+)
+
+// Row is one figure over all rounds. Ratio compares it with the row named Against,
+// round by round, so that a drift of the machine's speed cancels out.
+type Row struct {
+	Work    string    `json:"work"`
+	Figure  string    `json:"figure"`
+	Unit    string    `json:"unit"`
+	Values  []float64 `json:"values"`
+	Against string    `json:"against,omitempty"`
+	Ratios  []float64 `json:"ratios,omitempty"`
+}
+
+// Table is all rows.
+type Table struct {
+	Rows []*Row `json:"rows"`
+}
+
+// Add records one value.
+func (t *Table) Add(work, figure, unit string, value float64) {
+	for _, r := range t.Rows {
+		if r.Work == work && r.Figure == figure {
+			r.Values = append(r.Values, value)
+			return
+		}
+	}
+	t.Rows = append(t.Rows, &Row{Work: work, Figure: figure, Unit: unit, Values: []float64{value}})
+}
+
+// Compare fills in the ratios of a row against another of the same work. Rows with
+// as many values are paired round by round, others by their medians.
+func (t *Table) Compare(work, figure, against string) {
+	a, b := t.find(work, figure), t.find(work, against)
+	if a == nil || b == nil {
+		return
+	}
+	a.Against = against
+	if len(a.Values) != len(b.Values) {
+		a.Ratios = []float64{Median(a.Values) / Median(b.Values)}
+		return
+	}
+	for i := range a.Values {
+		a.Ratios = append(a.Ratios, a.Values[i]/b.Values[i])
+	}
+}
+
+func (t *Table) find(work, figure string) *Row {
+	for _, r := range t.Rows {
+		if r.Work == work && r.Figure == figure {
+			return r
+		}
+	}
+	return nil
+}
+
+// Write prints the table for people.
+func (t *Table) Write(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "WORK\tFIGURE\tMEDIAN\tMIN\tMAX\tN\tUNIT\tRATIO")
+	for _, r := range t.Rows {
+		ratio := ""
+		if len(r.Ratios) > 0 {
+			ratio = fmt.Sprintf("%.2f x %s", Median(r.Ratios), r.Against)
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.Work, r.Figure, number(Median(r.Values)),
+			number(slices.Min(r.Values)), number(slices.Max(r.Values)), len(r.Values), r.Unit, ratio)
+	}
+	return tw.Flush()
+}
+
+// JSON writes the table for programs.
+func (t *Table) JSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(t)
+}
+
+// Median is the middle value.
+func Median(v []float64) float64 {
+	s := slices.Sorted(slices.Values(v))
+	if len(s)%2 == 1 {
+		return s[len(s)/2]
+	}
+	return (s[len(s)/2-1] + s[len(s)/2]) / 2
+}
+
+func number(v float64) string {
+	switch {
+	case v >= 1e6:
+		return fmt.Sprintf("%.2f M", v/1e6)
+	case v >= 1e4:
+		return fmt.Sprintf("%.1f k", v/1e3)
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}

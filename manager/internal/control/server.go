@@ -1,0 +1,89 @@
+// Package control is the control socket: HTTP and JSON over a Unix socket in the
+// runtime directory, for the commands and for curl. The server serves what a Backend
+// answers; the client is used by package manager on behalf of the commands.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Backend answers the requests. Methods are called concurrently and respect ctx.
+type Backend interface {
+	Status() any
+	// Clients lists the clients of a service given by id or name; ErrNotFound when
+	// there is no such service.
+	Clients(ctx context.Context, service string) (any, error)
+}
+
+// ErrNotFound becomes 404.
+var ErrNotFound = errors.New("not found")
+
+// maxBody bounds what a client may send.
+const maxBody = 64 << 10
+
+// Serve answers on l until ctx ends, and returns when every request has ended.
+func Serve(ctx context.Context, l net.Listener, b Backend) error {
+	s := &http.Server{
+		Handler: handler(b), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if s.Shutdown(short) != nil {
+			_ = s.Close()
+		}
+	})
+	err := s.Serve(l)
+	if !stop() {
+		<-stopped
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve the control socket: %w", err)
+}
+
+func handler(b Backend) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, b.Status()) })
+	mux.HandleFunc("GET /v1/services/{service}/clients", func(w http.ResponseWriter, r *http.Request) {
+		clients, err := b.Clients(r.Context(), r.PathValue("service"))
+		if err != nil {
+			fail(w, err)
+			return
+		}
+		reply(w, http.StatusOK, clients)
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, http.StatusNotFound, problem{fmt.Sprintf("no %s %s here; docs/control.md lists what there is", r.Method, r.URL.Path)})
+	})
+	return http.MaxBytesHandler(mux, maxBody)
+}
+
+type problem struct {
+	Error string `json:"error"`
+}
+
+func fail(w http.ResponseWriter, err error) {
+	code := http.StatusInternalServerError
+	if errors.Is(err, ErrNotFound) {
+		code = http.StatusNotFound
+	}
+	reply(w, code, problem{err.Error()})
+}
+
+func reply(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(v) // the client is gone when this fails
+}

@@ -1,0 +1,206 @@
+package runtimedir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+)
+
+// The sockets of a server.
+const (
+	Control  = "control.sock"
+	Relay    = "relay.sock"
+	Internal = "internal.sock"
+)
+
+// Dir is a runtime directory whose lock we hold.
+type Dir struct {
+	path string
+	made []string // the parents that we created, outermost first
+	lock *os.File
+}
+
+// openAttempts bounds how often Open starts again because another manager is just
+// creating or removing the same directories.
+const openAttempts = 20
+
+// Open creates the directory (mode 0700) or checks the one that is there, takes its
+// lock, and removes what a killed predecessor left. Nothing of it remains when it
+// fails. A manager that still runs there is a *RunningError.
+func Open(path string) (*Dir, error) { return open(path, os.Getuid()) }
+
+func open(path string, uid int) (*Dir, error) {
+	if !filepath.IsAbs(path) || filepath.Clean(path) == "/" {
+		return nil, fmt.Errorf("runtime directory %q must be an absolute path below /; choose another --runtime-dir", path)
+	}
+	path = filepath.Clean(path)
+	if err := checkLength(path); err != nil {
+		return nil, err
+	}
+	var d *Dir
+	err := errRetry
+	for i := 0; i < openAttempts && (errors.Is(err, errRetry) || errors.Is(err, fs.ErrNotExist)); i++ {
+		d, err = openOnce(path, uid) // not there: taken away between two steps
+	}
+	return d, err
+}
+
+func openOnce(path string, uid int) (d *Dir, err error) {
+	d = &Dir{path: path}
+	var own bool
+	defer func() {
+		if err != nil {
+			d.undo(own)
+			d = nil
+		}
+	}()
+	if d.made, err = makeParents(filepath.Dir(path), uid); err != nil {
+		return d, err
+	}
+	switch err := os.Mkdir(path, 0o700); {
+	case err == nil:
+		own = true
+	case errors.Is(err, fs.ErrNotExist):
+		return d, errRetry
+	case !errors.Is(err, fs.ErrExist):
+		return d, fmt.Errorf("make runtime directory %s: %w", path, err)
+	}
+	if err := private(path, uid); err != nil {
+		return d, err
+	}
+	if err := d.checkOurs(); err != nil {
+		return d, err
+	}
+	if d.lock, err = lock(path, uid); err != nil {
+		return d, err
+	}
+	return d, d.clear()
+}
+
+// undo takes back what a failed openOnce did. Directories go only when empty.
+func (d *Dir) undo(own bool) {
+	if d.lock != nil {
+		if own {
+			_ = os.Remove(filepath.Join(d.path, lockName))
+		}
+		_ = d.lock.Close()
+	}
+	if own {
+		_ = os.Remove(d.path)
+	}
+	d.removeMade()
+}
+
+// checkOurs refuses a directory that holds something but was never a runtime
+// directory, so that a mistaken --runtime-dir costs nobody a file.
+func (d *Dir) checkOurs() error {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return fmt.Errorf("read runtime directory %s: %w", d.path, err)
+	}
+	for _, e := range entries {
+		if e.Name() == lockName {
+			return nil
+		}
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("runtime directory %s holds %q and is none of antano's; choose an empty or a new --runtime-dir", d.path, entries[0].Name())
+	}
+	return nil
+}
+
+var processName = regexp.MustCompile(`^p[0-9]{1,4}$`)
+
+// clear removes sockets, FIFOs and the directories of processes, and leaves what
+// somebody else put here.
+func (d *Dir) clear() error {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return fmt.Errorf("read runtime directory %s: %w", d.path, err)
+	}
+	for _, e := range entries {
+		file := filepath.Join(d.path, e.Name())
+		switch {
+		case e.IsDir() && processName.MatchString(e.Name()):
+			err = os.RemoveAll(file)
+		case e.Type()&(fs.ModeSocket|fs.ModeNamedPipe) != 0:
+			err = os.Remove(file)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("clear runtime directory %s: %w", d.path, err)
+		}
+	}
+	return nil
+}
+
+// Path is the directory.
+func (d *Dir) Path() string { return d.path }
+
+// Socket is the path of one of the server's sockets: Control, Relay, Internal.
+func (d *Dir) Socket(name string) string { return filepath.Join(d.path, name) }
+
+// MakeProcess makes the directory of one process anew, empty and with mode 0700.
+func (d *Dir) MakeProcess(id int) (string, error) {
+	path := d.process(id)
+	if err := os.RemoveAll(path); err != nil {
+		return "", fmt.Errorf("clear the directory of process %d: %w", id, err)
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return "", fmt.Errorf("make the directory of process %d: %w", id, err)
+	}
+	return path, nil
+}
+
+// RemoveProcess removes the directory of one process and what is in it.
+func (d *Dir) RemoveProcess(id int) error { return os.RemoveAll(d.process(id)) }
+
+func (d *Dir) process(id int) string { return filepath.Join(d.path, "p"+strconv.Itoa(id)) }
+
+// Close empties and removes the directory, and parents that Open made if they are
+// empty, and then lets go of the lock. Files of others stay, with the lock's file as
+// the mark that the directory is ours, and are an error that names one of them.
+func (d *Dir) Close() error {
+	if d.lock == nil {
+		return nil
+	}
+	err := d.clear()
+	if err == nil {
+		err = d.leftover()
+	}
+	if err == nil {
+		err = os.Remove(filepath.Join(d.path, lockName))
+		// A successor may have made its lock in here already: then the directory is
+		// its own, and stays.
+		_ = os.Remove(d.path)
+		d.removeMade()
+	}
+	_ = d.lock.Close()
+	d.lock = nil
+	return err
+}
+
+// leftover names what is in the directory besides the lock.
+func (d *Dir) leftover() error {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return fmt.Errorf("read runtime directory %s: %w", d.path, err)
+	}
+	for _, e := range entries {
+		if e.Name() != lockName {
+			return fmt.Errorf("runtime directory %s is not removed: %q in it is none of antano's", d.path, e.Name())
+		}
+	}
+	return nil
+}
+
+func (d *Dir) removeMade() {
+	for i := len(d.made) - 1; i >= 0; i-- {
+		if os.Remove(d.made[i]) != nil {
+			return
+		}
+	}
+}

@@ -3,12 +3,16 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/antano/antano/shared"
 )
 
 // SecretSize is the size of the secret that proves a process to the manager.
 const SecretSize = 32
+
+// HelloSize is the size of a hello as a frame.
+const HelloSize = HeaderSize + 1 + 2 + 4 + SecretSize
 
 // Hello is a plugin's first frame.
 type Hello struct {
@@ -107,11 +111,11 @@ type Result struct {
 // Failures lists the failed copies by code.
 func (r *Result) Failures() []Failure { return r.failures[:r.n] }
 
-// Fail adds n failed copies.
+// Fail adds n failed copies. Counts stop at the largest number.
 func (r *Result) Fail(code shared.Code, n uint32) {
 	for i := range r.n {
 		if r.failures[i].Code == code {
-			r.failures[i].Count += n
+			r.failures[i].Count = plus(r.failures[i].Count, n)
 			return
 		}
 	}
@@ -123,10 +127,17 @@ func (r *Result) Fail(code shared.Code, n uint32) {
 
 // Add adds what another part of the same message reported.
 func (r *Result) Add(o *Result) {
-	r.Delivered += o.Delivered
+	r.Delivered = plus(r.Delivered, o.Delivered)
 	for _, f := range o.Failures() {
 		r.Fail(f.Code, f.Count)
 	}
+}
+
+func plus(a, b uint32) uint32 {
+	if a+b < a {
+		return math.MaxUint32
+	}
+	return a + b
 }
 
 // AppendResult appends r as a frame.

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"context"
 	"errors"
 	"sync"
 )
@@ -13,7 +12,7 @@ var (
 	ErrClosed = errors.New("link is closed")
 )
 
-// Sink is the write side of a link.
+// Sink is the write side of a link. Calls never overlap.
 type Sink interface {
 	// TryWrite writes what the peer takes now and returns without waiting.
 	TryWrite(p []byte) (int, error)
@@ -21,53 +20,65 @@ type Sink interface {
 	Write(p []byte) (int, error)
 }
 
-// Charge is what one source has in a queue on one lane; it is reported when the
-// bytes have left.
+// Charge is what a frame in a queue is booked under: Account, any comparable value,
+// is told of Bytes when they have left the queue, written or dropped. Silent says
+// that nobody waits for a result, so that the frame counts in Lost if the link
+// breaks before it is written.
 type Charge struct {
-	Process uint16
-	Lane    Lane
+	Account any
 	Bytes   int
+	Silent  bool
 }
 
 // keepBuffer is the largest buffer an idle queue keeps.
 const keepBuffer = 1 << 20
+
+// batch is a run of frames that leaves the queue in one piece.
+type batch struct {
+	bytes   []byte
+	charges []Charge // Silent is not kept
+	silent  int
+}
 
 // Queue is the bounded outbound queue of a link. Put appends and never blocks;
 // Flush writes as much as the socket takes at once, in the caller's goroutine, and
 // leaves the rest to Run. All methods are safe for concurrent use; frames leave in
 // the order of their Puts.
 type Queue struct {
-	sink    Sink
-	limit   int
-	written func([]Charge)
+	sink  Sink
+	limit int
+	left  func([]Charge)
 
-	mu           sync.Mutex
-	buf, spare   []byte
-	charges      []Charge
-	spareCharges []Charge
-	queued       int           // bytes in buf and in the batch being written
-	writing      bool          // somebody owns the sink
-	rest         []byte        // what Flush left of its batch for Run
-	restBatch    []byte        // the batch that rest is part of
-	restCharges  []Charge      // and its charges
-	space        chan struct{} // closed when there is room again; nil while nobody waits
-	err          error
+	mu      sync.Mutex
+	next    batch         // what Puts append to
+	spare   batch         // its buffers when next is taken
+	rest    batch         // what Flush left for Run, with how much of it is written
+	written int           // bytes of rest
+	handed  bool          // rest waits for Run
+	queued  int           // bytes in next and in the batch being written
+	writing bool          // somebody owns the sink
+	frames  uint64        // frames ever put
+	bytes   uint64        // bytes ever put
+	lost    int           // silent frames that never left
+	space   chan struct{} // closed when there is room again; nil while nobody waits
+	err     error
 
 	wake chan struct{}
 	gone chan struct{}
 }
 
-// NewQueue returns a queue of at most limit bytes in front of sink. written, which
-// may be nil, is called without locks whenever charged bytes have left; it must not
-// block and must not keep its argument.
-func NewQueue(sink Sink, limit int, written func([]Charge)) *Queue {
-	return &Queue{sink: sink, limit: limit, written: written,
+// NewQueue returns a queue of at most limit bytes in front of sink. left, which may
+// be nil, is called without locks whenever charged bytes have left the queue,
+// written or dropped because the link broke: every charge is reported exactly once.
+// It must not block, must not flush a queue and must not keep its argument.
+func NewQueue(sink Sink, limit int, left func([]Charge)) *Queue {
+	return &Queue{sink: sink, limit: limit, left: left,
 		wake: make(chan struct{}, 1), gone: make(chan struct{})}
 }
 
-// Put appends a message frame of the given size, written by encode, and charges it
-// (Bytes 0: nobody). ErrFull leaves the queue as it was. An empty queue takes any
-// one frame.
+// Put appends a message frame of the given size, written by encode, and books it
+// under charge (Bytes 0: nobody). ErrFull leaves the queue as it was. An empty
+// queue takes any one frame.
 func (q *Queue) Put(size int, charge Charge, encode func(dst []byte) []byte) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -78,8 +89,11 @@ func (q *Queue) Put(size int, charge Charge, encode func(dst []byte) []byte) err
 		return ErrFull
 	}
 	q.append(encode)
+	if charge.Silent {
+		q.next.silent++
+	}
 	if charge.Bytes > 0 {
-		q.charge(charge)
+		q.next.charge(charge)
 	}
 	return nil
 }
@@ -101,27 +115,43 @@ func (q *Queue) PutControl(encode func(dst []byte) []byte) error {
 }
 
 func (q *Queue) append(encode func([]byte) []byte) {
-	before := len(q.buf)
-	q.buf = encode(q.buf)
-	q.queued += len(q.buf) - before
+	before := len(q.next.bytes)
+	q.next.bytes = encode(q.next.bytes)
+	n := len(q.next.bytes) - before
+	q.queued += n
+	q.frames++
+	q.bytes += uint64(n)
 }
 
-func (q *Queue) charge(c Charge) {
-	for i := len(q.charges) - 1; i >= 0 && i >= len(q.charges)-8; i-- {
-		if e := &q.charges[i]; e.Process == c.Process && e.Lane == c.Lane {
+// mergeCharges is how far back a charge looks for one of the same account.
+const mergeCharges = 8
+
+func (b *batch) charge(c Charge) {
+	for i := len(b.charges) - 1; i >= 0 && i >= len(b.charges)-mergeCharges; i-- {
+		if e := &b.charges[i]; e.Account == c.Account {
 			e.Bytes += c.Bytes
 			return
 		}
 	}
-	q.charges = append(q.charges, c)
+	b.charges = append(b.charges, Charge{Account: c.Account, Bytes: c.Bytes})
+}
+
+// QueueStats is what went through a queue so far, and what is in it.
+type QueueStats struct {
+	Frames, Bytes uint64 // ever put
+	Queued        int    // bytes that wait to be written
+	Lost          int    // silent frames that a broken link dropped
+}
+
+// Stats returns a snapshot.
+func (q *Queue) Stats() QueueStats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return QueueStats{Frames: q.frames, Bytes: q.bytes, Queued: q.queued, Lost: q.lost}
 }
 
 // Queued returns how many bytes wait to be written.
-func (q *Queue) Queued() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.queued
-}
+func (q *Queue) Queued() int { return q.Stats().Queued }
 
 // Space returns a channel that is closed once the queue is at most half full or
 // closed. It is what a source waits on after ErrFull.
@@ -130,126 +160,57 @@ func (q *Queue) Space() <-chan struct{} {
 	defer q.mu.Unlock()
 	if q.space == nil {
 		q.space = make(chan struct{})
-		if q.err != nil || q.queued <= q.limit/2 {
+		if q.roomy() {
 			defer q.room()
 		}
 	}
 	return q.space
 }
 
+func (q *Queue) roomy() bool { return q.err != nil || q.queued <= q.limit/2 }
+
 // room tells who waits that there is space. The lock is held.
 func (q *Queue) room() {
-	if q.space != nil && (q.err != nil || q.queued <= q.limit/2) {
+	if q.space != nil && q.roomy() {
 		close(q.space)
 		q.space = nil
 	}
 }
 
-// flushRounds is how many batches Flush writes before it leaves a busy queue to
-// Run, so that no caller writes for all the others for ever.
-const flushRounds = 4
-
-// Flush writes what is queued as far as the socket takes it without blocking.
-func (q *Queue) Flush() {
-	q.mu.Lock()
-	if q.writing || q.err != nil {
-		q.mu.Unlock()
-		return
-	}
-	q.writing = true
-	for round := 0; len(q.buf) > 0 && q.err == nil; round++ {
-		batch, charges := q.takeLocked()
-		q.mu.Unlock()
-		n := 0
-		var err error
-		if round < flushRounds {
-			n, err = q.sink.TryWrite(batch)
-		}
-		if err == nil && n < len(batch) {
-			q.mu.Lock()
-			q.rest, q.restBatch, q.restCharges = batch[n:], batch, charges
-			q.mu.Unlock()
-			select {
-			case q.wake <- struct{}{}:
-			default:
-			}
-			return // Run owns the sink now
-		}
-		q.wrote(batch, charges, err) // returns with the lock held
-	}
-	q.writing = false
-	q.mu.Unlock()
-}
-
-func (q *Queue) takeLocked() ([]byte, []Charge) {
-	batch, charges := q.buf, q.charges
-	q.buf, q.charges = q.spare[:0], q.spareCharges[:0]
-	q.spare, q.spareCharges = nil, nil
-	return batch, charges
-}
-
-// wrote accounts for a batch and returns with the lock held.
-func (q *Queue) wrote(batch []byte, charges []Charge, err error) {
-	if err == nil && q.written != nil && len(charges) > 0 {
-		q.written(charges)
-	}
-	q.mu.Lock()
-	q.queued -= len(batch)
-	if cap(batch) <= keepBuffer {
-		q.spare = batch[:0]
-	}
-	q.spareCharges = charges[:0]
-	if err != nil && q.err == nil {
-		q.closeLocked(err)
-	}
-	q.room()
-}
-
-// Run writes what Flush could not, until ctx ends or the link breaks, and returns
-// why. Exactly one goroutine runs it. It does not close the socket: a Write that
-// blocks is ended by whoever closes that.
-func (q *Queue) Run(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			q.Close(ErrClosed)
-			return ctx.Err()
-		case <-q.gone:
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			return q.err
-		case <-q.wake:
-		}
-		q.mu.Lock()
-		rest, batch, charges := q.rest, q.restBatch, q.restCharges
-		q.rest, q.restBatch, q.restCharges = nil, nil, nil
-		for {
-			q.mu.Unlock()
-			_, err := q.sink.Write(rest)
-			q.wrote(batch, charges, err)
-			if len(q.buf) == 0 || q.err != nil {
-				break
-			}
-			batch, charges = q.takeLocked()
-			rest = batch
-		}
-		q.writing = false
-		q.mu.Unlock()
-	}
-}
-
 // Close makes every later Put fail with err and wakes who waits for space. What is
-// still queued is dropped.
+// still queued is dropped and its charges are reported.
 func (q *Queue) Close(err error) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.err == nil {
-		q.closeLocked(err)
+	dropped := q.closeLocked(err)
+	q.mu.Unlock()
+	for _, b := range dropped {
+		q.report(b.charges)
 	}
 }
 
-func (q *Queue) closeLocked(err error) {
+// closeLocked takes what nobody is writing; a batch in somebody's hands is
+// accounted for there.
+func (q *Queue) closeLocked(err error) (dropped [2]batch) {
+	if q.err != nil {
+		return dropped
+	}
 	q.err = err
 	close(q.gone)
+	dropped[0], q.next = q.next, batch{}
+	if q.handed {
+		dropped[1], q.rest, q.handed = q.rest, batch{}, false
+		q.writing = false
+	}
+	for _, b := range dropped {
+		q.queued -= len(b.bytes)
+		q.lost += b.silent
+	}
 	q.room()
+	return dropped
+}
+
+func (q *Queue) report(charges []Charge) {
+	if q.left != nil && len(charges) > 0 {
+		q.left(charges)
+	}
 }

@@ -1,0 +1,82 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/wire"
+)
+
+// attach makes l the link over conn, whose peer is proven, and routes until it
+// ends. It returns when l is down. The error says that conn was not accepted.
+func (r *Router) attach(ctx context.Context, l *Link, conn transport) error {
+	queue := wire.NewQueue(conn, l.launch.QueueLimit, settle)
+	first, count := r.grant(l.launch.Process)
+	welcome := wire.Welcome{Version: shared.ProtocolVersion, Server: r.cfg.ServerID,
+		Sequences: wire.Sequences{First: first, Count: count}, Window: r.cfg.Window}
+	if err := queue.PutControl(func(dst []byte) []byte { return wire.AppendWelcome(dst, &welcome) }); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	if l.state != stateExpected {
+		r.mu.Unlock()
+		return fmt.Errorf("%s is linked already or ended", l)
+	}
+	l.conn, l.queue = conn, queue
+	l.reader.grants.add(first, count)
+	l.state = stateUp
+	r.links[l.launch.Process].Store(l)
+	r.relist()
+	r.mu.Unlock()
+	close(l.up)
+	l.run(ctx)
+	return nil
+}
+
+// run reads l until it ends and cleans up behind it.
+func (l *Link) run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(ctx, func() { l.fail(errClosed) })
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		if err := l.queue.Run(ctx); ctx.Err() == nil {
+			l.linger(fmt.Errorf("relay link of %s cannot be written to: %w", l, err))
+		}
+	})
+	l.queue.Flush()
+	err := l.read()
+	stop()
+	l.teardown(err)
+	cancel()
+	_ = l.conn.Close()
+	writer.Wait()
+	close(l.down)
+}
+
+// teardown answers for everything that was open at l.
+func (l *Link) teardown(err error) {
+	switch {
+	case errors.Is(err, io.EOF):
+		err = fmt.Errorf("relay link of %s was closed by the process: %w", l, err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = errClosed
+	default:
+		err = fmt.Errorf("relay link of %s: %w", l, err)
+	}
+	l.r.mu.Lock()
+	l.leave(err)
+	l.r.mu.Unlock()
+
+	l.queue.Close(wire.ErrClosed)
+	l.counters.to[shared.CodeProcessLost].Add(uint64(l.queue.Stats().Lost))
+	if l.groups.Load() > 0 {
+		l.r.groups.forget(l)
+	}
+	l.pending.close(&l.reader.out)
+	l.reader.out.flush()
+}

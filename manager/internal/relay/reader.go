@@ -1,0 +1,198 @@
+package relay
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/wire"
+)
+
+// reader is what the reading goroutine of a link keeps for itself.
+type reader struct {
+	out    outbox
+	grants grants
+	pauses budget
+	ranges budget
+}
+
+// What a link may ask for in one second.
+const (
+	pausesASecond = 10_000 // what is over is ignored: pauses expire by themselves
+	rangesASecond = 64     // 262 144 new clients; what is over breaks the protocol
+)
+
+// read routes what the process sends until the link ends, and says why it did.
+func (l *Link) read() error {
+	in := wire.NewReader(l.conn)
+	for {
+		f, err := in.Next()
+		if err != nil {
+			return err
+		}
+		l.counters.frames.Add(1)
+		l.counters.bytes.Add(uint64(len(f.Raw)))
+		if err := l.frame(f); err != nil {
+			return err
+		}
+		if in.Dry() {
+			l.reader.out.flush()
+		}
+	}
+}
+
+func (l *Link) frame(f wire.Frame) error {
+	switch f.Type {
+	case wire.TypeMessage:
+		return l.message(f)
+	case wire.TypeResult:
+		return l.result(f.Body)
+	case wire.TypeSubscribe, wire.TypeUnsubscribe:
+		return l.group(f)
+	case wire.TypePause, wire.TypeResume:
+		return l.pause(f)
+	case wire.TypeHealthOK:
+		return l.healthOK(f.Body)
+	case wire.TypeSlotsOK:
+		return l.slotsOK(f.Body)
+	case wire.TypeMoreSequences:
+		return l.moreSequences(f.Body)
+	case wire.TypeHello:
+		return fmt.Errorf("%w: a second hello", wire.ErrFrame)
+	}
+	return fmt.Errorf("%w: type %d is not for a process to send", wire.ErrFrame, f.Type)
+}
+
+func (l *Link) message(f wire.Frame) error {
+	var m wire.Message
+	if err := m.Parse(f.Body); err != nil {
+		return err
+	}
+	if m.Kind == wire.KindGroup {
+		l.multicast(&m, f.Raw)
+	} else {
+		l.direct(&m, f.Raw)
+	}
+	return nil
+}
+
+func (l *Link) result(body []byte) error {
+	var res wire.Result
+	if err := res.Parse(body); err != nil {
+		return err
+	}
+	e, ok := l.pending.take(res.Token)
+	if !ok {
+		if strays := l.counters.strays.Add(1); l.pending.stray(strays) {
+			return fmt.Errorf("%w: %d results that nobody waits for", wire.ErrFrame, strays)
+		}
+		return nil
+	}
+	if !e.multi && copies(&res) != 1 {
+		e.fail(shared.CodeProcessLost, &l.reader.out)
+		return fmt.Errorf("%w: result of %d copies for a message to one", wire.ErrFrame, copies(&res))
+	}
+	e.answer(&res, &l.reader.out)
+	return nil
+}
+
+func copies(res *wire.Result) uint64 {
+	n := uint64(res.Delivered)
+	for _, f := range res.Failures() {
+		n += uint64(f.Count)
+	}
+	return n
+}
+
+func (l *Link) group(f wire.Frame) error {
+	var g wire.Group
+	if err := g.Parse(f.Body); err != nil {
+		return err
+	}
+	res := wire.Result{Token: g.Token, Delivered: 1}
+	if f.Type == wire.TypeUnsubscribe {
+		l.r.groups.remove(l, g.Entity, g.ID)
+	} else if !l.r.groups.add(l, g.Entity, g.ID) {
+		res.Delivered = 0
+		res.Fail(shared.CodeOverloaded, 1)
+	}
+	if g.Token != 0 {
+		l.reader.out.result(l, &res)
+	}
+	return nil
+}
+
+// pause passes a pause or resume on to the source process that is meant, with the
+// process that asks in its place.
+func (l *Link) pause(f wire.Frame) error {
+	var p wire.Pause
+	if err := p.Parse(f.Body); err != nil {
+		return err
+	}
+	var to *Link
+	if p.Process <= shared.MaxProcessID {
+		to = l.r.links[p.Process].Load()
+	}
+	if to == nil || !l.reader.pauses.take(pausesASecond) ||
+		p.Client.Process() != l.launch.Process || !l.r.exists(int64(p.Client)) {
+		l.counters.strays.Add(1)
+		return nil
+	}
+	p.Process = l.launch.Process
+	err := to.queue.Put(len(f.Raw), wire.Charge{}, func(dst []byte) []byte { return wire.AppendPause(dst, f.Type, &p) })
+	if err == nil {
+		l.reader.out.mark(to)
+	}
+	return nil
+}
+
+func (l *Link) moreSequences(body []byte) error {
+	if len(body) != 0 {
+		return fmt.Errorf("%w: more sequences has %d bytes too many", wire.ErrFrame, len(body))
+	}
+	if !l.reader.ranges.take(rangesASecond) {
+		return fmt.Errorf("%w: more than %d ranges of client sequences asked for in a second", wire.ErrFrame, rangesASecond)
+	}
+	first, count := l.r.grant(l.launch.Process)
+	l.reader.grants.add(first, count)
+	s := wire.Sequences{First: first, Count: count}
+	if l.control(func(dst []byte) []byte { return wire.AppendSequences(dst, s) }) {
+		l.reader.out.mark(l)
+	}
+	return nil
+}
+
+// budget allows so many of something in a second.
+type budget struct {
+	second int64
+	used   int
+}
+
+func (b *budget) take(most int) bool {
+	if now := time.Now().Unix(); now != b.second {
+		b.second, b.used = now, 0
+	}
+	b.used++
+	return b.used <= most
+}
+
+// grants are the ranges of client sequences of one generation, touching ones
+// merged.
+type grants []wire.Sequences
+
+func (g *grants) add(first, count uint32) {
+	if n := len(*g); n > 0 && (*g)[n-1].First+(*g)[n-1].Count == first {
+		(*g)[n-1].Count += count
+		return
+	}
+	*g = append(*g, wire.Sequences{First: first, Count: count})
+}
+
+func (g grants) has(sequence uint32) bool {
+	for _, s := range g {
+		if sequence-s.First < s.Count {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,51 @@
+package socket
+
+import (
+	"context"
+	"time"
+
+	"github.com/antano/antano/plugin"
+	"github.com/antano/antano/shared"
+)
+
+// Config is what a SocketService is made of.
+type Config struct {
+	// Description is what Describe returns. Formats that are nil mean all built-in
+	// ones; Transport says which sockets the manager opens.
+	shared.Description
+
+	// OnReceivedMessage, when set, gets each message as it came, without framing,
+	// instead of the relay: what it returns, if not nil, goes back to the same
+	// stream or datagram source, and its error is answered with its code
+	// (*shared.Error) or `unsupported`. It is called in order for one client and
+	// concurrently for different stream clients; clients of one datagram socket share
+	// a goroutine. It may block for the handler timeout, with which ctx ends. message
+	// is valid until it returns. Source: the seed's on_received_message.
+	OnReceivedMessage func(ctx context.Context, message []byte, address string, client plugin.Client) (response []byte, err error)
+}
+
+// What holds where params say nothing. Source: design "Params", "Sockets",
+// "Guarantees".
+const (
+	siblingPause    = 2 * time.Millisecond // how long a process above its share leaves a connection to others
+	defaultIdle     = 5 * time.Minute      // a datagram source is forgotten
+	pushBack        = time.Second          // a full datagram receiver is retried
+	answerTime      = 5 * time.Second      // the longest that an answer can be owed
+	handlerTimeout  = 30 * time.Second     // a call of the author's code is a hang
+	loopTimeout     = 5 * time.Second      // a loop of ours has not come round
+	lingerTime      = time.Second          // a refused peer may read its answer
+	maxLingering    = 128                  // refused connections at once
+	readSize        = 16 << 10             // bytes read from a stream at once
+	maxUDPDatagram  = 65507                // payload of a datagram over IPv4
+	datagramBatch   = 128                  // datagrams received before answers are flushed
+	maxRetryPause   = 20 * time.Millisecond
+	maxAcceptPause  = time.Second
+	maxSettlePause  = 50 * time.Millisecond
+	keepAliveIdle   = 60 // seconds until a silent TCP peer is asked
+	keepAliveEvery  = 15 // seconds between questions
+	keepAliveProbes = 4  // questions without an answer before it is gone
+)
+
+var builtInFormats = []shared.FormatID{
+	shared.FormatJSON, shared.FormatMsgpack, shared.FormatText, shared.FormatBinary,
+}

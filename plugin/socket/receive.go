@@ -1,0 +1,80 @@
+package socket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"unicode/utf8"
+
+	"github.com/antano/antano/plugin"
+	"github.com/antano/antano/shared"
+)
+
+// received takes one message of a client: to the relay, or to the author. The error
+// says that the client is closed.
+func (s *SocketService) received(client plugin.Client, address string, message []byte) error {
+	if s.config.OnReceivedMessage == nil {
+		return client.Receive(message)
+	}
+	response, err := s.call(client, address, message)
+	if err != nil {
+		e, ok := errors.AsType[*shared.Error](err)
+		if !ok {
+			e = shared.Errorf(shared.CodeUnsupported, "%v", err)
+		}
+		client.Reject(e.Code, e.Text)
+		return nil
+	}
+	if response == nil {
+		return nil
+	}
+	err = client.Send(response)
+	if e, ok := errors.AsType[*shared.Error](err); ok {
+		client.Reject(e.Code, e.Text)
+		return nil
+	}
+	return err
+}
+
+// call runs the author's code; a panic is an error of this message alone.
+func (s *SocketService) call(client plugin.Client, address string, message []byte) (response []byte, err error) {
+	ctx, end := s.calls.begin()
+	defer end()
+	defer func() {
+		if p := recover(); p != nil {
+			s.host.Logger().Error("OnReceivedMessage panicked", "client", client.ID(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			response, err = nil, shared.Errorf(shared.CodeUnsupported, "the service failed on this message: its log says where")
+		}
+	}()
+	return s.config.OnReceivedMessage(ctx, message, address, client)
+}
+
+// SendMessage queues message, as it is, for a client: a stream's is given; for
+// datagrams nil finds the source by its address. A message that is not isBinary
+// must be UTF-8. It does not block. Errors: *shared.Error with `unsupported`,
+// `no_such_entity` (no such source) or what Client.Send says. Source: the seed's
+// send_message.
+func (s *SocketService) SendMessage(message []byte, address string, client plugin.Client, isBinary bool) error {
+	if !isBinary && !utf8.Valid(message) {
+		return shared.Errorf(shared.CodeUnsupported, "the message for %q is not UTF-8: send it as binary", address)
+	}
+	if client == nil {
+		if client = s.sourceAt(address); client == nil {
+			return shared.Errorf(shared.CodeNoSuchEntity, "no datagram source has the address %q: send to one that was heard of", address)
+		}
+	}
+	return client.Send(message)
+}
+
+// PassThroughMessage sends message to an entity and waits for what becomes of it.
+// Source: plugin.Host, the seed's pass_through_message.
+func (s *SocketService) PassThroughMessage(ctx context.Context, entity string, entityID int64, processID int, message any) (shared.Receipt, error) {
+	s.mu.Lock()
+	serving := s.serving
+	s.mu.Unlock()
+	if !serving {
+		return shared.Receipt{}, fmt.Errorf("pass a message to %s/%d: %w", entity, entityID, errNotServing)
+	}
+	return s.host.PassThroughMessage(ctx, shared.Address{Entity: entity, ID: entityID}, processID, message)
+}

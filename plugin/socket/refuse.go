@@ -1,0 +1,68 @@
+package socket
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/antano/antano/plugin/format"
+	"github.com/antano/antano/shared"
+)
+
+// refusal is the framed answer to a peer that does not become a client; nothing for
+// formats without errors.
+func (s *SocketService) refusal(e *shared.Error, frame func(dst, payload []byte) ([]byte, error)) []byte {
+	f := s.params.MessageFormatOut
+	if f.Bare() {
+		return nil
+	}
+	answer := format.AppendError(nil, f, nil, e)
+	if frame == nil {
+		return answer
+	}
+	framed, err := frame(nil, answer)
+	if err != nil {
+		return nil
+	}
+	return framed
+}
+
+// refusalOf is err as an answer.
+func refusalOf(err error) *shared.Error {
+	if e, ok := errors.AsType[*shared.Error](err); ok {
+		return e
+	}
+	return shared.Errorf(shared.CodeOverloaded, "%v", err)
+}
+
+// refuse answers and closes a connection that cannot even be waited for.
+func (s *SocketService) refuse(conn int, e *shared.Error) {
+	s.host.CountDrop(e.Code, 1)
+	unix.Write(conn, s.refusal(e, encoder(s.params.FramingOut, s.params.MessageFormatOut)))
+	unix.Shutdown(conn, unix.SHUT_WR)
+	var discard [4096]byte
+	unix.Read(conn, discard[:])
+	unix.Close(conn)
+}
+
+// refuseLater answers a connection that did not become a client, and gives the peer
+// a moment to read it. It takes c over.
+func (s *SocketService) refuseLater(c *stream, err error) {
+	e := refusalOf(err)
+	s.host.CountDrop(e.Code, 1)
+	frame := encoder(s.params.FramingOut, s.params.MessageFormatOut)
+	if c.packets {
+		frame = nil
+	}
+	c.Write([][]byte{s.refusal(e, frame)}, false)
+	if s.lingering.Add(1) > maxLingering || !s.own(c) {
+		s.lingering.Add(-1)
+		c.file.Close()
+		return
+	}
+	go func() {
+		defer s.disown(c)
+		defer s.lingering.Add(-1)
+		c.linger()
+	}()
+}

@@ -1,0 +1,162 @@
+package socket
+
+import (
+	"net/netip"
+	"strconv"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/antano/antano/plugin"
+)
+
+// sourceKey tells sources of one socket apart. Only the first of those that differ
+// in local alone is in the table, the others are chained to it.
+type sourceKey struct {
+	remote netip.AddrPort
+	path   string
+}
+
+// source is one sender of datagrams, and the way back to it.
+type source struct {
+	slot    *slot
+	key     sourceKey
+	local   netip.Addr // the address it asked, on a wildcard socket
+	next    *source    // same key, other local; guarded by slot.mu
+	client  plugin.Client
+	address string
+	to      unix.Sockaddr
+	control []byte
+	seen    int64 // when it was last heard, Unix nanoseconds; guarded by slot.mu
+	touched bool  // the reader's: has something to flush
+	closed  atomic.Bool
+}
+
+func keyOf(from unix.Sockaddr) (key sourceKey) {
+	switch a := from.(type) {
+	case *unix.SockaddrInet4:
+		key.remote = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+	case *unix.SockaddrInet6:
+		ip := netip.AddrFrom16(a.Addr)
+		if a.ZoneId != 0 {
+			ip = ip.WithZone(strconv.FormatUint(uint64(a.ZoneId), 10))
+		}
+		key.remote = netip.AddrPortFrom(ip.Unmap(), uint16(a.Port))
+	case *unix.SockaddrUnix:
+		key.path = a.Name
+	}
+	return key
+}
+
+// name is the address for people, and for SendMessage.
+func (k sourceKey) name() string {
+	switch {
+	case k.remote.IsValid():
+		return k.remote.String()
+	case k.path != "":
+		return k.path
+	}
+	return "unbound"
+}
+
+// sourceOf returns the source of a datagram, a new one when it was not heard
+// before. The error is that of Endpoint.Connect.
+func (sl *slot) sourceOf(d *datagram, now int64) (*source, error) {
+	key := keyOf(d.from)
+	sl.mu.Lock()
+	src := sl.find(key, d.anc.local)
+	if src != nil {
+		// Under the lock, so that the sweeper does not forget it meanwhile.
+		src.seen = now
+	}
+	sl.mu.Unlock()
+	if src != nil {
+		return src, nil
+	}
+	src = &source{slot: sl, key: key, local: d.anc.local, address: key.name(), to: d.from, control: sl.answerFrom(d.anc), seen: now}
+	var err error
+	if key == (sourceKey{}) {
+		src.client, err = sl.service.endpoint.Connect(src.address, nil)
+	} else {
+		src.client, err = sl.service.endpoint.Connect(src.address, src)
+	}
+	if err != nil {
+		return nil, err
+	}
+	sl.mu.Lock()
+	src.next = sl.sources[key]
+	sl.sources[key] = src
+	sl.mu.Unlock()
+	return src, nil
+}
+
+// find returns a known source, or nil. The caller holds sl.mu.
+func (sl *slot) find(key sourceKey, local netip.Addr) *source {
+	src := sl.sources[key]
+	for src != nil && src.local != local {
+		src = src.next
+	}
+	return src
+}
+
+// remove forgets one source.
+func (sl *slot) remove(gone *source, cause error) {
+	sl.forget(func(src *source) bool { return src == gone }, cause, gone.key)
+}
+
+// forget closes the clients of all sources that are gone, among the given keys or
+// all.
+func (sl *slot) forget(gone func(*source) bool, cause error, keys ...sourceKey) {
+	var closed []*source
+	sl.mu.Lock()
+	if keys == nil {
+		for key := range sl.sources {
+			closed = sl.unlink(key, gone, closed)
+		}
+	}
+	for _, key := range keys {
+		closed = sl.unlink(key, gone, closed)
+	}
+	sl.mu.Unlock()
+	for _, src := range closed {
+		src.closed.Store(true)
+		src.client.Close(cause)
+	}
+}
+
+// unlink takes what is gone out of one chain. The caller holds sl.mu.
+func (sl *slot) unlink(key sourceKey, gone func(*source) bool, closed []*source) []*source {
+	var kept *source
+	for src := sl.sources[key]; src != nil; {
+		next := src.next
+		if gone(src) {
+			closed = append(closed, src)
+		} else {
+			src.next, kept = kept, src
+		}
+		src = next
+	}
+	if kept == nil {
+		delete(sl.sources, key)
+	} else {
+		sl.sources[key] = kept
+	}
+	return closed
+}
+
+// sourceAt returns the client of the datagram source with the given address.
+func (s *SocketService) sourceAt(address string) plugin.Client {
+	key := sourceKey{path: address}
+	if remote, err := netip.ParseAddrPort(address); err == nil {
+		key = sourceKey{remote: remote}
+	}
+	for _, sl := range s.allSlots() {
+		sl.mu.Lock()
+		src := sl.sources[key]
+		sl.mu.Unlock()
+		if src != nil && key != (sourceKey{}) {
+			return src.client
+		}
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package socket
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/antano/antano/plugin"
+	"github.com/antano/antano/shared"
+)
+
+// Write sends each message as a datagram, through the socket that the source was
+// heard on. A full socket, or with unix a full receiver, is retried by timer: the
+// kernel does not say when there is room. Source: plugin.Writer.
+func (src *source) Write(messages [][]byte, wait bool) (n int, err error) {
+	for _, m := range messages {
+		err := src.send(m)
+		if err == unix.EAGAIN {
+			if !wait {
+				return n, plugin.ErrWouldBlock
+			}
+			err = src.sendLater(m)
+		}
+		if err != nil {
+			return n, src.failure(err, len(m))
+		}
+		n += len(m)
+	}
+	return n, nil
+}
+
+// Close ends a Write that waits, and forgets the source. Source: plugin.Writer.
+func (src *source) Close() error {
+	if !src.closed.Swap(true) {
+		src.slot.drop(src)
+	}
+	return nil
+}
+
+// drop takes a source out of the table, whose client is closed elsewhere.
+func (sl *slot) drop(gone *source) {
+	sl.mu.Lock()
+	sl.unlink(gone.key, func(src *source) bool { return src == gone }, nil)
+	sl.mu.Unlock()
+}
+
+func (src *source) send(m []byte) error {
+	for refused := false; ; {
+		if src.closed.Load() {
+			return os.ErrClosed
+		}
+		_, err := unix.SendmsgN(src.slot.socket.FD, m, src.control, src.to, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.ECONNREFUSED && src.slot.family != unix.AF_UNIX && !refused:
+			refused = true // the fate of an earlier answer; this one was not sent
+		default:
+			return err
+		}
+	}
+}
+
+// sendLater retries for at most pushBack.
+func (src *source) sendLater(m []byte) error {
+	end := time.Now().Add(pushBack)
+	for wait := time.Millisecond; ; wait = min(2*wait, maxRetryPause) {
+		if !src.slot.service.pause(wait) {
+			return os.ErrClosed
+		}
+		err := src.send(m)
+		if err != unix.EAGAIN || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+// failure says what an error of sendmsg means: of the message, or of the client.
+func (src *source) failure(err error, size int) error {
+	switch {
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
+		return shared.Errorf(shared.CodeOverloaded, "%s takes no datagrams: its queue has been full for %s", src.address, pushBack)
+	case errors.Is(err, unix.EMSGSIZE):
+		return shared.Errorf(shared.CodeTooLarge, "a datagram of %d bytes cannot be sent to %s: send less", size, src.address)
+	case errors.Is(err, os.ErrClosed), src.slot.family == unix.AF_UNIX:
+		return err
+	}
+	return shared.Errorf(shared.CodeNoSuchEntity, "%s cannot be reached: %v", src.address, err)
+}
+
+// refuse answers a datagram whose source does not become a client, at most 100 times
+// a second for a socket, so that no flood is reflected.
+func (sl *slot) refuse(d *datagram, e *shared.Error, now int64) {
+	sl.service.host.CountDrop(e.Code, 1)
+	if d.from == nil || !sl.refusals.allow(now) {
+		return
+	}
+	if answer := sl.service.refusal(e, nil); answer != nil {
+		unix.SendmsgN(sl.socket.FD, answer, sl.answerFrom(d.anc), d.from, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	}
+}
+
+// rate allows 100 a second. Not safe for concurrent use.
+type rate struct {
+	second int64
+	used   int
+}
+
+func (r *rate) allow(now int64) bool {
+	if second := now / int64(time.Second); second != r.second {
+		r.second, r.used = second, 0
+	}
+	r.used++
+	return r.used <= 100
+}

@@ -35,6 +35,10 @@ const (
 	FlagStream uint8 = 1 << 0
 	// FlagReply: ID is the id that this message answers (`in_reply_to`), not its own.
 	FlagReply uint8 = 1 << 1
+	// FlagRefused: a message without a token was refused by its destination; Value is
+	// one byte, the shared.Code. It goes to the sender's client, which is told if the
+	// code is one that is told without an id.
+	FlagRefused uint8 = 1 << 2
 )
 
 // AnyProcess is the process field of a message that restricts nothing.

@@ -1,0 +1,141 @@
+package hub
+
+import (
+	"time"
+
+	"github.com/antano/antano/plugin/format"
+	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/wire"
+)
+
+// datagramErrors is how many errors a second a datagram source gets for messages
+// without an id.
+const datagramErrors = 100
+
+// sentences say what to change where only a code is known.
+var sentences = [shared.NumCodes]string{
+	shared.CodeBadMessage:    "the destination could not read the message; check its value",
+	shared.CodeTooLarge:      "the message is larger than the destination's transport carries; send a smaller one",
+	shared.CodeNoDestination: "the message has no entity and the service no forward_to; name an entity",
+	shared.CodeNoSuchEntity:  "nobody is there under this entity; check entity and entity_id, or join first",
+	shared.CodeNoSuchProcess: "this process does not exist or is not ready; leave out process_id or try again",
+	shared.CodeOverloaded:    "a queue on the way is full; send slower and try again",
+	shared.CodeTimeout:       "no result came in time, so it is unknown whether it was delivered; ask the destination before sending again",
+	shared.CodeProcessLost:   "the destination's process ended, so it is unknown whether it was delivered; ask the destination before sending again",
+	shared.CodeUnsupported:   "the destination does not take this message; check what it supports",
+	shared.CodeDenied:        "this is not allowed; address a group, or an entity of your own",
+	shared.CodeShuttingDown:  "the server is shutting down; connect again later",
+}
+
+// sentence returns the error that a client sees for a bare code.
+func sentence(code shared.Code) *shared.Error {
+	text := "the message was not delivered; try again"
+	if int(code) < len(sentences) && sentences[code] != "" {
+		text = sentences[code]
+	}
+	return &shared.Error{Code: code, Text: text}
+}
+
+// worst returns the error for a message of which no copy was delivered. A code that
+// means "unknown" wins, since every other one promises that nothing arrived.
+func worst(r *wire.Result) *shared.Error {
+	code, most := shared.CodeNoSuchEntity, uint32(0)
+	for _, f := range r.Failures() {
+		if f.Code == shared.CodeTimeout || f.Code == shared.CodeProcessLost {
+			return sentence(f.Code)
+		}
+		if f.Count > most {
+			code, most = f.Code, f.Count
+		}
+	}
+	return sentence(code)
+}
+
+// toldAnyway reports whether an error is sent for a message without an id.
+func toldAnyway(code shared.Code) bool {
+	switch code {
+	case shared.CodeBadMessage, shared.CodeTooLarge, shared.CodeNoDestination, shared.CodeUnsupported, shared.CodeDenied:
+		return true
+	}
+	return false
+}
+
+// receiptOf makes a receipt of a result.
+func receiptOf(r *wire.Result) shared.Receipt {
+	receipt := shared.Receipt{Delivered: int(r.Delivered)}
+	for _, f := range r.Failures() {
+		if receipt.Failed == nil {
+			receipt.Failed = map[shared.Code]int{}
+		}
+		receipt.Failed[f.Code] += int(f.Count)
+	}
+	return receipt
+}
+
+// answer queues what build makes of the client's format.
+func (c *Client) answer(build func(f shared.FormatID) []byte) {
+	if c.w == nil || !c.ep.answers() {
+		return
+	}
+	framed, code := c.ep.frame(build(c.ep.cfg.FormatOut))
+	if code == shared.CodeNone {
+		p := c.hub.newPayload(framed)
+		code = c.put(item{p: p}, classAnswer, 0)
+		c.hub.release(p)
+	}
+	if code != shared.CodeNone {
+		c.hub.page.Drop(code, 1)
+	}
+}
+
+// answerResult sends the receipt or error for the message with this id.
+func (c *Client) answerResult(id []byte, r *wire.Result) {
+	if r.Delivered == 0 {
+		c.answerError(id, worst(r))
+		return
+	}
+	c.answer(func(f shared.FormatID) []byte { return format.AppendReceipt(nil, f, id, receiptOf(r)) })
+}
+
+func (c *Client) answerJoined(id []byte, to shared.Address) {
+	c.answer(func(f shared.FormatID) []byte { return format.AppendJoined(nil, f, id, to) })
+}
+
+// answerError sends an error; without an id only if the code is told anyway and the
+// source has not had too many.
+func (c *Client) answerError(id []byte, e *shared.Error) {
+	if len(id) == 0 && (!toldAnyway(e.Code) || !c.mayHearError()) {
+		return
+	}
+	c.answer(func(f shared.FormatID) []byte { return format.AppendError(nil, f, id, e) })
+}
+
+// mayHearError counts an error without an id towards a datagram source, so that we
+// reflect no flood.
+func (c *Client) mayHearError() bool {
+	if !c.ep.cfg.Datagram {
+		return true
+	}
+	now := time.Now().Unix()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.errorSecond != now {
+		c.errorSecond, c.errorsInSecond = now, 0
+	}
+	c.errorsInSecond++
+	return c.errorsInSecond <= datagramErrors
+}
+
+// oweAnswer notes that an answer will be queued later, settleAnswer that it was.
+func (c *Client) oweAnswer() {
+	c.mu.Lock()
+	c.answersOwed++
+	c.mu.Unlock()
+}
+
+func (c *Client) settleAnswer() {
+	c.mu.Lock()
+	c.answersOwed--
+	c.tellQuietLocked()
+	c.mu.Unlock()
+}

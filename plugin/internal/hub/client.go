@@ -1,0 +1,83 @@
+package hub
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/antano/antano/shared"
+)
+
+// Writer is plugin.Writer: the way out to one client. Calls of Write never overlap.
+type Writer interface {
+	Write(messages [][]byte, wait bool) (n int, err error)
+	Close() error
+}
+
+// Client is one peer of the service.
+type Client struct {
+	hub       *Hub
+	ep        *Endpoint
+	id        shared.ClientID
+	address   string
+	w         Writer // nil: cannot be answered
+	connected time.Time
+
+	received       atomic.Int64 // Unix nanoseconds
+	messagesIn     atomic.Uint64
+	messagesOut    atomic.Uint64
+	joined         map[*group]struct{} // guarded by hub.groups.mu
+	dirty          bool                // in hub.dirty; the link's reader alone uses it
+	done           chan struct{}       // closed by Close
+	mu             sync.Mutex
+	closed         bool
+	out            outbox
+	push           push
+	answersOwed    int           // answers that are still to be queued
+	quiet          chan struct{} // closed when nothing is owed; nil while nobody waits
+	errorSecond    int64         // the second that errorsInSecond counts
+	errorsInSecond int
+}
+
+// ID is the client's id.
+func (c *Client) ID() shared.ClientID { return c.id }
+
+// LastReceived is when the client last sent anything, as Unix nanoseconds.
+func (c *Client) LastReceived() int64 { return c.received.Load() }
+
+// Close forgets the client: it leaves its groups, and what is queued for it fails.
+// It does not close the Writer. A second Close does nothing.
+func (c *Client) Close(cause error) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed = true
+	close(c.done)
+	failed := c.out.takeWaiting()
+	resume := c.push.end()
+	c.tellQuietLocked()
+	c.mu.Unlock()
+
+	h := c.hub
+	h.leaveAll(c)
+	h.resume(c, resume)
+	for i := range failed {
+		h.failItem(&failed[i], shared.CodeNoSuchEntity)
+	}
+	h.mu.Lock()
+	delete(h.clients, c.id)
+	h.mu.Unlock()
+	h.page.AddClients(-1)
+	h.relay.Flush()
+	h.log.Debug("client closed", "client", uint64(c.id), "address", c.address, "cause", cause)
+}
+
+// end closes the client and its writer.
+func (c *Client) end(cause error) {
+	c.Close(cause)
+	if c.w != nil {
+		c.w.Close()
+	}
+}

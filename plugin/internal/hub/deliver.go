@@ -1,0 +1,158 @@
+package hub
+
+import (
+	"github.com/antano/antano/plugin/format"
+	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/wire"
+)
+
+// OnMessage takes a message for a client, a group or the handler of this process.
+func (h *Hub) OnMessage(m *wire.Message) {
+	switch m.Kind {
+	case wire.KindClient:
+		h.toClient(m)
+	case wire.KindGroup:
+		h.toGroup(m)
+	default:
+		h.toHandler(m)
+	}
+}
+
+// sender is who is told when a message without a token is refused.
+func sender(m *wire.Message) source {
+	if m.Token != 0 || m.Kind == wire.KindGroup || m.Flags&wire.FlagReply != 0 {
+		return source{}
+	}
+	return source{m.FromKind, m.FromID}
+}
+
+func (h *Hub) toClient(m *wire.Message) {
+	c := h.client(shared.ClientID(m.EntityID))
+	if m.Flags&wire.FlagRefused != 0 {
+		h.toRefused(c, m)
+		return
+	}
+	o := h.owe(m.Token)
+	if c == nil {
+		h.failed(o, sender(m), shared.CodeNoSuchEntity)
+		return
+	}
+	framed, code := c.ep.build(m)
+	if code == shared.CodeNone {
+		class := classCopy
+		if m.Flags&wire.FlagStream != 0 {
+			class = classDirect
+		}
+		p := h.newPayload(framed)
+		code = c.put(item{p: p, owed: o, from: sender(m)}, class, m.FromProcess)
+		h.release(p)
+	}
+	if code != shared.CodeNone {
+		h.failed(o, sender(m), code)
+		return
+	}
+	h.mark(c)
+}
+
+// toRefused tells a client of this process that its message without an id was refused.
+func (h *Hub) toRefused(c *Client, m *wire.Message) {
+	if c == nil || len(m.Value) != 1 {
+		return
+	}
+	c.answerError(nil, sentence(shared.Code(m.Value[0])))
+	h.mark(c)
+}
+
+// built is a message made ready for one endpoint.
+type built struct {
+	ep   *Endpoint
+	p    *payload
+	code shared.Code
+}
+
+// toGroup queues one copy for each member here. The message is converted and framed
+// once for each endpoint.
+func (h *Hub) toGroup(m *wire.Message) {
+	o := h.owe(m.Token)
+	var room [2]built
+	made := room[:0]
+	h.groups.mu.RLock()
+	if g := h.groups.m[groupKey{string(m.Entity), m.EntityID}]; g != nil {
+		for c := range g.members {
+			made = h.toMember(c, m, o, made)
+		}
+	}
+	h.groups.mu.RUnlock()
+	for _, b := range made {
+		if b.p != nil {
+			h.release(b.p)
+		}
+	}
+	o.close()
+}
+
+func (h *Hub) toMember(c *Client, m *wire.Message, o *owed, made []built) []built {
+	var b *built
+	for i := range made {
+		if made[i].ep == c.ep {
+			b = &made[i]
+		}
+	}
+	if b == nil {
+		framed, code := c.ep.build(m)
+		made = append(made, built{ep: c.ep, code: code})
+		b = &made[len(made)-1]
+		if code == shared.CodeNone {
+			b.p = h.newPayload(framed)
+		}
+	}
+	o.more()
+	code := b.code
+	if code == shared.CodeNone {
+		code = c.put(item{p: b.p, owed: o}, classCopy, 0)
+	}
+	if code != shared.CodeNone {
+		h.failed(o, source{}, code)
+		return made
+	}
+	h.mark(c)
+	return made
+}
+
+// build makes a message of the relay into one for clients of the endpoint.
+func (e *Endpoint) build(m *wire.Message) ([]byte, shared.Code) {
+	value, out := m.Value, e.cfg.FormatOut
+	if m.Format != out {
+		var err error
+		if value, err = format.Convert(nil, m.Value, m.Format, out); err != nil {
+			return nil, codeOf(err)
+		}
+	}
+	if out.Bare() {
+		if e.cfg.Frame == nil {
+			value = append([]byte(nil), value...) // m is overwritten
+		}
+		return e.frame(value)
+	}
+	var inReplyTo []byte
+	if m.Flags&wire.FlagReply != 0 {
+		inReplyTo = m.ID
+	}
+	size := len(value) + len(m.ID) + len(m.Entity) + 128
+	payload := format.AppendMessage(make([]byte, 0, size), out, to(m), from(m), inReplyTo, value)
+	return e.frame(payload)
+}
+
+func to(m *wire.Message) shared.Address { return address(m.Kind, m.Entity, m.EntityID) }
+
+func from(m *wire.Message) shared.Address { return address(m.FromKind, nil, m.FromID) }
+
+func address(kind wire.Kind, entity []byte, id int64) shared.Address {
+	switch kind {
+	case wire.KindClient:
+		return shared.Address{Entity: shared.EntityClient, ID: id}
+	case wire.KindService:
+		return shared.Address{Entity: shared.EntityService, ID: id}
+	}
+	return shared.Address{Entity: string(entity), ID: id}
+}

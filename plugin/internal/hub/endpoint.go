@@ -1,0 +1,89 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/antano/antano/plugin/format"
+	"github.com/antano/antano/shared"
+)
+
+// EndpointConfig is plugin.EndpointConfig.
+type EndpointConfig struct {
+	FormatIn, FormatOut shared.FormatID
+	Datagram            bool
+	Frame               func(dst, payload []byte) ([]byte, error)
+	MaxFrame            int
+}
+
+// Endpoint makes clients of one kind.
+type Endpoint struct {
+	hub *Hub
+	cfg EndpointConfig
+}
+
+// NewEndpoint declares a kind of client.
+func (h *Hub) NewEndpoint(cfg EndpointConfig) (*Endpoint, error) {
+	if cfg.FormatIn == 0 {
+		cfg.FormatIn = h.cfg.Params.MessageFormatIn
+	}
+	if cfg.FormatOut == 0 {
+		cfg.FormatOut = h.cfg.Params.MessageFormatOut
+	}
+	for _, f := range []shared.FormatID{cfg.FormatIn, cfg.FormatOut} {
+		if !format.Supported(f) {
+			return nil, fmt.Errorf("endpoint of service %s: message format %s is not built in; use json, msgpack, text or binary",
+				h.cfg.Params.Name, f)
+		}
+	}
+	return &Endpoint{hub: h, cfg: cfg}, nil
+}
+
+// answers reports whether clients get receipts and errors.
+func (e *Endpoint) answers() bool { return !e.cfg.FormatIn.Bare() && !e.cfg.FormatOut.Bare() }
+
+// frame puts payload into the form that goes over the wire. payload is not kept.
+func (e *Endpoint) frame(payload []byte) ([]byte, shared.Code) {
+	framed := payload
+	if e.cfg.Frame != nil {
+		var err error
+		if framed, err = e.cfg.Frame(make([]byte, 0, len(payload)+8), payload); err != nil {
+			return nil, codeOf(err)
+		}
+	}
+	if e.cfg.MaxFrame > 0 && len(framed) > e.cfg.MaxFrame {
+		return nil, shared.CodeTooLarge
+	}
+	return framed, shared.CodeNone
+}
+
+// codeOf returns the code of a refusal; an error without one is `unsupported`.
+func codeOf(err error) shared.Code {
+	if e, ok := errors.AsType[*shared.Error](err); ok && e.Code != shared.CodeNone {
+		return e.Code
+	}
+	return shared.CodeUnsupported
+}
+
+// Connect registers a client. The error is a *shared.Error: `overloaded` above
+// max_clients, `shutting_down` while draining.
+func (e *Endpoint) Connect(address string, w Writer) (*Client, error) {
+	h := e.hub
+	id, ok := h.relay.NextClient()
+	c := &Client{hub: h, ep: e, id: id, address: address, w: w, connected: time.Now(), done: make(chan struct{})}
+	c.received.Store(c.connected.UnixNano())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.draining:
+		return nil, shared.Errorf(shared.CodeShuttingDown, "the service is shutting down; connect again later")
+	case len(h.clients) >= h.cfg.Params.Limits.MaxClients:
+		return nil, shared.Errorf(shared.CodeOverloaded, "the service has its %d clients (max_clients); connect again later", len(h.clients))
+	case !ok:
+		return nil, shared.Errorf(shared.CodeOverloaded, "no client id is free yet; connect again in a moment")
+	}
+	h.clients[id] = c
+	h.page.AddClients(1)
+	return c, nil
+}

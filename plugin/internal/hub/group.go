@@ -1,0 +1,160 @@
+package hub
+
+import (
+	"sync"
+	"time"
+
+	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/wire"
+)
+
+// maxJoined bounds the groups that one client is a member of.
+const maxJoined = 1 << 16
+
+// groups is which clients of this process are members of what. The manager knows
+// only that this process has members: it is told of the first and of the last one,
+// in the order in which that happened, since the lock is held while the frame is
+// queued.
+type groups struct {
+	mu sync.RWMutex
+	m  map[groupKey]*group
+}
+
+type groupKey struct {
+	entity string
+	id     int64
+}
+
+type group struct {
+	key        groupKey
+	members    map[*Client]struct{}
+	subscribed bool     // the manager has confirmed
+	waiting    []joiner // until it has
+}
+
+// joiner is a join that is still to be answered.
+type joiner struct {
+	client *Client
+	id     []byte
+}
+
+func (g *group) address() shared.Address { return shared.Address{Entity: g.key.entity, ID: g.key.id} }
+
+// join makes c a member. wait says that the answer comes with the manager's.
+func (h *Hub) join(c *Client, to shared.Address, id []byte) (wait bool, code shared.Code) {
+	key := groupKey{to.Entity, to.ID}
+	h.groups.mu.Lock()
+	defer h.groups.mu.Unlock()
+	if c.isClosed() {
+		return false, shared.CodeNoSuchEntity
+	}
+	g := h.groups.m[key]
+	if g != nil {
+		if _, member := c.joined[g]; member && g.subscribed {
+			return false, shared.CodeNone
+		}
+	}
+	if len(c.joined) >= maxJoined {
+		return false, shared.CodeOverloaded
+	}
+	if g == nil {
+		if g = h.subscribe(key); g == nil {
+			return false, shared.CodeOverloaded
+		}
+	}
+	if c.joined == nil {
+		c.joined = map[*group]struct{}{}
+	}
+	c.joined[g] = struct{}{}
+	g.members[c] = struct{}{}
+	if g.subscribed {
+		return false, shared.CodeNone
+	}
+	c.oweAnswer()
+	g.waiting = append(g.waiting, joiner{c, append([]byte(nil), id...)})
+	return true, shared.CodeNone
+}
+
+// subscribe makes a group and tells the manager; nil when too much is open. The lock
+// is held.
+func (h *Hub) subscribe(key groupKey) *group {
+	g := &group{key: key, members: map[*Client]struct{}{}}
+	token, ok := h.pending.add(pending{group: g}, time.Now())
+	if !ok {
+		return nil
+	}
+	h.clock.arm()
+	if h.groups.m == nil {
+		h.groups.m = map[groupKey]*group{}
+	}
+	h.groups.m[key] = g
+	h.tellGroup(wire.TypeSubscribe, token, key)
+	return g
+}
+
+func (h *Hub) tellGroup(t wire.Type, token uint64, key groupKey) {
+	h.relay.Control(func(dst []byte) []byte {
+		return wire.AppendGroup(dst, t, &wire.Group{Token: token, ID: key.id, Entity: []byte(key.entity)})
+	})
+}
+
+// subscribed takes the manager's answer and answers who waits. When it refused, the
+// joins are undone.
+func (h *Hub) subscribed(g *group, r *wire.Result, ready func(*Client)) {
+	h.groups.mu.Lock()
+	waiting := g.waiting
+	g.waiting = nil
+	if r.Delivered > 0 {
+		g.subscribed = true
+	} else {
+		for _, j := range waiting {
+			h.leaveLocked(j.client, g)
+		}
+	}
+	h.groups.mu.Unlock()
+	for _, j := range waiting {
+		if r.Delivered > 0 {
+			j.client.answerJoined(j.id, g.address())
+		} else {
+			j.client.answerError(j.id, worst(r))
+		}
+		j.client.settleAnswer()
+		ready(j.client)
+	}
+}
+
+// leave ends a membership, if there is one.
+func (h *Hub) leave(c *Client, to shared.Address) {
+	h.groups.mu.Lock()
+	defer h.groups.mu.Unlock()
+	if g := h.groups.m[groupKey{to.Entity, to.ID}]; g != nil {
+		h.leaveLocked(c, g)
+	}
+}
+
+func (h *Hub) leaveLocked(c *Client, g *group) {
+	if _, member := g.members[c]; !member {
+		return
+	}
+	delete(g.members, c)
+	delete(c.joined, g)
+	if len(g.members) == 0 {
+		delete(h.groups.m, g.key)
+		h.tellGroup(wire.TypeUnsubscribe, 0, g.key)
+	}
+}
+
+// leaveAll ends all memberships of a closed client.
+func (h *Hub) leaveAll(c *Client) {
+	h.groups.mu.Lock()
+	defer h.groups.mu.Unlock()
+	for g := range c.joined {
+		h.leaveLocked(c, g)
+	}
+}
+
+func (h *Hub) joinedCount(c *Client) int {
+	h.groups.mu.RLock()
+	defer h.groups.mu.RUnlock()
+	return len(c.joined)
+}

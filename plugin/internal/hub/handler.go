@@ -1,0 +1,223 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/antano/antano/plugin/format"
+	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/wire"
+)
+
+const (
+	jobCost     = 256      // what a waiting handler call costs beside its bytes
+	mailboxCost = 16 << 10 // what a sender with calls costs: a goroutine and its stack
+)
+
+// job is one message for the handler.
+type job struct {
+	m    shared.Message
+	from source
+	owed *owed
+}
+
+func (j *job) cost() int { return jobCost + len(j.m.Value) + 2*len(j.m.ID) }
+
+// mailbox holds the calls of one sender, which are made one after another.
+type mailbox struct {
+	waiting []job
+	bytes   int
+	since   time.Time // when the call that runs began; zero between two
+}
+
+// mailboxes is the handler's queue: in order for each sender, concurrently for
+// different ones. A sender without calls has no mailbox and no goroutine.
+type mailboxes struct {
+	mu sync.Mutex
+	m  map[source]*mailbox
+}
+
+func (b *mailboxes) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.m)
+}
+
+// toHandler queues a message for the service's handler.
+func (h *Hub) toHandler(m *wire.Message) {
+	o := h.owe(m.Token)
+	if h.cfg.Handler == nil {
+		h.failed(o, sender(m), shared.CodeUnsupported)
+		return
+	}
+	j := newJob(m, o)
+	if code := h.enqueue(j, source{m.FromKind, m.FromID}); code != shared.CodeNone {
+		h.failed(o, sender(m), code)
+	}
+}
+
+func newJob(m *wire.Message, o *owed) job {
+	value := append([]byte(nil), m.Value...)
+	var id, inReplyTo json.RawMessage
+	if len(m.ID) > 0 {
+		id = append(json.RawMessage(nil), m.ID...)
+	}
+	if m.Flags&wire.FlagReply != 0 {
+		id, inReplyTo = nil, id
+	}
+	process := shared.AnyProcess
+	if m.Process != wire.AnyProcess {
+		process = int(m.Process)
+	}
+	return job{
+		m:    shared.Message{To: to(m), From: from(m), ProcessID: process, ID: id, InReplyTo: inReplyTo, Format: m.Format, Value: value},
+		from: sender(m), owed: o,
+	}
+}
+
+// enqueue adds a call; one sender's calls may take what one client's queue may.
+func (h *Hub) enqueue(j job, key source) shared.Code {
+	limits := h.cfg.Params.Limits
+	h.jobs.mu.Lock()
+	defer h.jobs.mu.Unlock()
+	b := h.jobs.m[key]
+	cost := j.cost()
+	if b == nil {
+		cost += mailboxCost
+	}
+	if int(h.queued.Load())+cost > limits.ProcessQueueBytes || b != nil && b.bytes+cost > limits.ClientQueueBytes && b.bytes > 0 {
+		return shared.CodeOverloaded
+	}
+	if b == nil {
+		b = &mailbox{}
+		if !h.spawn(func() { h.work(key, b) }) {
+			return shared.CodeShuttingDown
+		}
+		if h.jobs.m == nil {
+			h.jobs.m = map[source]*mailbox{}
+		}
+		h.jobs.m[key] = b
+	}
+	b.waiting = append(b.waiting, j)
+	b.bytes += j.cost()
+	h.queued.Add(int64(cost))
+	return shared.CodeNone
+}
+
+// work makes the calls of one sender until there are none.
+func (h *Hub) work(key source, b *mailbox) {
+	for {
+		h.jobs.mu.Lock()
+		b.since = time.Time{}
+		if len(b.waiting) == 0 {
+			delete(h.jobs.m, key)
+			h.queued.Add(-mailboxCost)
+			h.jobs.mu.Unlock()
+			return
+		}
+		j := b.waiting[0]
+		b.waiting[0] = job{}
+		b.waiting = b.waiting[1:]
+		b.since = time.Now()
+		h.jobs.mu.Unlock()
+
+		if h.ctx.Err() == nil {
+			h.handle(&j)
+		} else {
+			h.failed(j.owed, j.from, shared.CodeShuttingDown)
+		}
+
+		h.jobs.mu.Lock()
+		b.bytes -= j.cost()
+		h.jobs.mu.Unlock()
+		h.queued.Add(-int64(j.cost()))
+		h.relay.Flush()
+	}
+}
+
+func (h *Hub) handle(j *job) {
+	response, err := h.call(&j.m)
+	if err != nil {
+		h.failed(j.owed, j.from, codeOf(err))
+		return
+	}
+	j.owed.end(shared.CodeNone, 1)
+	if response != nil {
+		h.respond(j, response)
+	}
+}
+
+// call makes one handler call; a panic is logged and becomes an error.
+func (h *Hub) call(m *shared.Message) (response any, err error) {
+	ctx := h.ctx
+	if h.cfg.HandlerTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, h.cfg.HandlerTimeout)
+		defer cancel()
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			h.log.Error("handler panicked", "from", m.From.String(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			response, err = nil, shared.Errorf(shared.CodeUnsupported, "the handler panicked: %v", v)
+		}
+	}()
+	return h.cfg.Handler(ctx, m)
+}
+
+// respond sends a handler's response back to the sender.
+func (h *Hub) respond(j *job, response any) {
+	r := wire.Message{
+		Flags: wire.FlagReply | wire.FlagStream, EntityID: j.m.From.ID, Process: wire.AnyProcess,
+		Kind: wire.KindOf(j.m.From.Entity), FromKind: wire.KindService, FromID: h.cfg.Identity.ServiceID,
+		ID: j.m.ID, Format: j.m.Format,
+	}
+	switch v := response.(type) {
+	case []byte:
+		r.Value = v
+	case json.RawMessage:
+		r.Value = v
+	default:
+		var err error
+		if r.Value, err = format.Encode(response); err != nil {
+			h.page.Drop(shared.CodeUnsupported, 1)
+			h.log.Error("encode handler response", "to", j.m.From.String(), "err", err)
+			return
+		}
+		r.Format = shared.FormatJSON
+	}
+	code := shared.CodeTooLarge
+	if len(r.Value) <= shared.MaxMessageBytes {
+		code = h.send(&r, h.serviceWait(h.ctx))
+	}
+	if code != shared.CodeNone {
+		h.page.Drop(code, 1)
+		h.log.Warn("handler response dropped", "to", j.m.From.String(), "code", code.String())
+	}
+}
+
+// serviceWait is how long a message of the service itself may be held back.
+func (h *Hub) serviceWait(ctx context.Context) *wait {
+	return &wait{can: true, limit: h.cfg.PushBack, done: ctx.Done(), stopped: h.ctx.Done(), flush: h.relay.Flush}
+}
+
+// Health names a handler call that is older than its timeout, or returns "".
+func (h *Hub) Health() string {
+	limit := h.cfg.HandlerTimeout
+	if limit <= 0 {
+		return ""
+	}
+	now := time.Now()
+	h.jobs.mu.Lock()
+	defer h.jobs.mu.Unlock()
+	for key, b := range h.jobs.m {
+		if age := now.Sub(b.since); !b.since.IsZero() && age > limit {
+			return fmt.Sprintf("handler call for %s has run for %v, over timeouts.handler %v",
+				address(key.kind, nil, key.id), age.Round(time.Millisecond), limit)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,137 @@
+package hub
+
+import (
+	"sync/atomic"
+
+	"github.com/antano/antano/shared/wire"
+)
+
+// payload is one framed message, shared by all clients that it is queued for.
+type payload struct {
+	data []byte
+	refs atomic.Int32
+}
+
+// newPayload counts data into the process-wide bound until the last reference is
+// released; the caller has the first.
+func (h *Hub) newPayload(data []byte) *payload {
+	p := &payload{data: data}
+	p.refs.Store(1)
+	h.queued.Add(int64(len(data)))
+	return p
+}
+
+func (h *Hub) release(p *payload) {
+	if p.refs.Add(-1) == 0 {
+		h.queued.Add(-int64(len(p.data)))
+	}
+}
+
+// source is who is told when a message without a token is refused.
+type source struct {
+	kind wire.Kind // 0: nobody
+	id   int64
+}
+
+// item is a message in a client's queue. Who waits for its end is told through owed,
+// or through from when it is refused.
+type item struct {
+	p    *payload
+	owed *owed // nil: nobody waits
+	from source
+	over bool // may stand above the bound: from a stream, sent directly
+}
+
+// itemCost is what an item costs beside its bytes.
+const itemCost = 64
+
+// outbox is a client's output queue; the client's lock guards it.
+type outbox struct {
+	items    []item
+	head     int // first item that is not written
+	inflight int // items from head that a Write has now
+	offset   int // bytes of the first item that are written
+	bytes    int
+	writing  bool          // somebody owns the Writer
+	room     chan struct{} // closed when the queue is below its bound; nil while nobody waits
+}
+
+// awaitRoom returns a channel that is closed once relieve finds the queue below its
+// bound.
+func (o *outbox) awaitRoom() <-chan struct{} {
+	if o.room == nil {
+		o.room = make(chan struct{})
+	}
+	return o.room
+}
+
+func (o *outbox) relieve(limit int) {
+	if o.room != nil && o.bytes <= limit {
+		close(o.room)
+		o.room = nil
+	}
+}
+
+func (o *outbox) len() int { return len(o.items) - o.head }
+
+func (it *item) cost() int { return len(it.p.data) + itemCost }
+
+func (o *outbox) append(it item) {
+	if o.head > 64 && o.head > len(o.items)/2 {
+		n := copy(o.items, o.items[o.head:])
+		clear(o.items[n:])
+		o.items, o.head = o.items[:n], 0
+	}
+	o.items = append(o.items, it)
+	o.bytes += it.cost()
+}
+
+func (o *outbox) pop() item {
+	it := o.items[o.head]
+	o.items[o.head] = item{}
+	o.head++
+	o.offset = 0
+	o.bytes -= it.cost()
+	if o.head == len(o.items) {
+		o.items, o.head = o.items[:0], 0
+		if cap(o.items) > 64 {
+			o.items = nil // an idle client keeps little
+		}
+	}
+	return it
+}
+
+// takeWaiting removes and returns the items that no Write has.
+func (o *outbox) takeWaiting() []item {
+	return o.cut(o.head + o.inflight)
+}
+
+func (o *outbox) cut(from int) []item {
+	tail := append([]item(nil), o.items[from:]...)
+	clear(o.items[from:])
+	o.items = o.items[:from]
+	for i := range tail {
+		o.bytes -= tail[i].cost()
+	}
+	return tail
+}
+
+// trim removes and returns the items above the bound that stand there by push-back.
+func (o *outbox) trim(limit int) (removed []item) {
+	sum, keep := 0, o.head
+	for i := o.head; i < len(o.items); i++ {
+		it := o.items[i]
+		sum += it.cost()
+		if it.over && sum > limit && i >= o.head+max(o.inflight, 1) {
+			removed = append(removed, it)
+			o.bytes -= it.cost()
+			sum -= it.cost()
+			continue
+		}
+		o.items[keep] = it
+		keep++
+	}
+	clear(o.items[keep:])
+	o.items = o.items[:keep]
+	return removed
+}

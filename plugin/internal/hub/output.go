@@ -1,0 +1,221 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/antano/antano/shared"
+)
+
+// ErrWouldBlock is plugin.ErrWouldBlock.
+var ErrWouldBlock = errors.New("would block")
+
+const (
+	batchMessages = 64
+	batchBytes    = 256 << 10
+	// flushRounds is how many batches one flush writes before it leaves a busy
+	// client to a goroutine of its own.
+	flushRounds = 16
+)
+
+// ending is an item that left a queue and why.
+type ending struct {
+	it   item
+	code shared.Code
+}
+
+// scratch is what one flush needs.
+type scratch struct {
+	bufs   [][]byte
+	ended  []ending
+	resume []uint16
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// flush writes what is queued without waiting; a goroutine goes on where the writer
+// would block.
+func (c *Client) flush() {
+	c.mu.Lock()
+	if c.out.writing || c.out.len() == 0 {
+		c.mu.Unlock()
+		return
+	}
+	c.out.writing = true
+	c.mu.Unlock()
+	c.write(false)
+}
+
+// write owns the Writer until the queue is empty or the client is gone.
+func (c *Client) write(wait bool) {
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	for round := 0; c.gather(s); round++ {
+		if !wait && round == flushRounds {
+			c.leave()
+			return
+		}
+		n, err := c.w.Write(s.bufs, wait)
+		blocked := !wait && errors.Is(err, ErrWouldBlock)
+		if blocked {
+			err = nil
+		}
+		if err = c.wrote(s, n, err, blocked); err != nil {
+			c.abandon(s, err)
+			return
+		}
+		if blocked {
+			c.leave()
+			return
+		}
+	}
+}
+
+// leave hands the Writer on to a goroutine that waits.
+func (c *Client) leave() {
+	c.mu.Lock()
+	c.out.inflight = 0
+	c.mu.Unlock()
+	if !c.hub.spawn(func() { c.write(true); c.hub.relay.Flush() }) {
+		c.abandon(&scratch{}, errStopped)
+	}
+}
+
+// abandon ends a client whose Writer is broken.
+func (c *Client) abandon(s *scratch, cause error) {
+	c.mu.Lock()
+	c.out.inflight = 0
+	s.ended = s.ended[:0]
+	for c.out.len() > 0 {
+		s.ended = append(s.ended, ending{c.out.pop(), shared.CodeNoSuchEntity})
+	}
+	c.mu.Unlock()
+	c.hub.settle(c, s)
+	c.end(cause)
+	c.mu.Lock()
+	c.out.writing = false
+	c.mu.Unlock()
+}
+
+// gather takes the next batch, and gives the Writer back when there is none. An empty
+// message goes alone: in a batch nobody could say whether it was written.
+func (c *Client) gather(s *scratch) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.bufs = s.bufs[:0]
+	o := &c.out
+	if o.len() == 0 {
+		o.writing = false
+		c.tellQuietLocked()
+		return false
+	}
+	size := 0
+	for i := o.head; i < len(o.items) && len(s.bufs) < batchMessages && size < batchBytes; i++ {
+		data := o.items[i].p.data
+		if len(data) == 0 && len(s.bufs) > 0 {
+			break
+		}
+		empty := len(data) == 0
+		if i == o.head {
+			data = data[o.offset:]
+		}
+		s.bufs = append(s.bufs, data)
+		size += len(data)
+		if empty {
+			break
+		}
+	}
+	o.inflight = len(s.bufs)
+	return true
+}
+
+// wrote accounts for n written bytes of the batch, and for a refused message. It
+// returns the error that ends the client.
+func (c *Client) wrote(s *scratch, n int, err error, blocked bool) error {
+	refused, isRefusal := errors.AsType[*shared.Error](err)
+	if isRefusal {
+		err = nil
+	}
+	s.ended = s.ended[:0]
+	c.mu.Lock()
+	o := &c.out
+	batch, total := o.inflight, n
+	o.inflight = 0
+	for ; batch > 0; batch-- {
+		rest := len(o.items[o.head].p.data) - o.offset
+		if n < rest || rest == 0 && (blocked || isRefusal || err != nil) {
+			break
+		}
+		n -= rest
+		s.ended = append(s.ended, ending{o.pop(), shared.CodeNone})
+	}
+	whole := len(s.ended)
+	switch {
+	case isRefusal && batch > 0:
+		s.ended = append(s.ended, ending{o.pop(), refused.Code})
+	case batch > 0:
+		o.offset += n
+	case n > 0 && err == nil:
+		err = fmt.Errorf("writer took %d bytes more than it was given", n)
+	}
+	if err == nil && batch > 0 && !blocked && !isRefusal {
+		err = errors.New("writer stopped early without a reason")
+	}
+	limit := c.hub.cfg.Params.Limits.ClientQueueBytes
+	s.resume = c.push.relieved(o.bytes, limit)
+	o.relieve(limit)
+	if c.closed { // Close left to us what a Write had
+		for o.len() > 0 {
+			s.ended = append(s.ended, ending{o.pop(), shared.CodeNoSuchEntity})
+		}
+	}
+	c.mu.Unlock()
+	c.messagesOut.Add(uint64(whole))
+	c.hub.page.Out(whole, total)
+	c.hub.settle(c, s)
+	return err
+}
+
+// settle tells whoever waits what became of items, and sources that there is room.
+func (h *Hub) settle(c *Client, s *scratch) {
+	for i := range s.ended {
+		if e := &s.ended[i]; e.code == shared.CodeNone {
+			h.finishItem(&e.it)
+		} else {
+			h.failItem(&e.it, e.code)
+		}
+	}
+	clear(s.ended)
+	h.resume(c, s.resume)
+	s.resume = nil
+}
+
+func (h *Hub) finishItem(it *item) {
+	h.forget(it)
+	if it.owed != nil {
+		it.owed.end(shared.CodeNone, 1)
+	}
+}
+
+// failItem counts an item that was not delivered and reports it.
+func (h *Hub) failItem(it *item, code shared.Code) {
+	h.forget(it)
+	h.failed(it.owed, it.from, code)
+}
+
+// failed counts one copy that was not delivered and reports it.
+func (h *Hub) failed(o *owed, from source, code shared.Code) {
+	h.page.Drop(code, 1)
+	if o != nil {
+		o.end(code, 1)
+	} else {
+		h.refuse(from, code)
+	}
+}
+
+func (h *Hub) forget(it *item) {
+	h.items.Add(-1)
+	h.queued.Add(-itemCost)
+	h.release(it.p)
+}

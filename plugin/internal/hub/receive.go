@@ -1,0 +1,189 @@
+package hub
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/antano/antano/plugin/format"
+	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/wire"
+)
+
+// ErrClosed is returned by a client that is closed.
+var ErrClosed = errors.New("client is closed")
+
+var envelopes = sync.Pool{New: func() any { return new(format.Envelope) }}
+
+// Receive takes one message as the client sent it and does what it says. It blocks
+// while a destination pushes back on a stream, at most push_back. The error says only
+// that the client is closed.
+func (c *Client) Receive(payload []byte) error {
+	if c.isClosed() {
+		return ErrClosed
+	}
+	h := c.hub
+	c.received.Store(time.Now().UnixNano())
+	c.messagesIn.Add(1)
+	h.page.In(len(payload))
+	if limit := h.cfg.Params.Limits.MaxMessageBytes; len(payload) > limit {
+		c.refuse(nil, shared.Errorf(shared.CodeTooLarge, "the message has %d bytes; this service takes at most %d (max_message_bytes)", len(payload), limit))
+		return nil
+	}
+	w := c.newWait()
+	c.awaitRoom(&w)
+	env := envelopes.Get().(*format.Envelope)
+	defer envelopes.Put(env)
+	if err := format.Parse(c.ep.cfg.FormatIn, payload, env); err != nil {
+		e, ok := errors.AsType[*shared.Error](err)
+		if !ok {
+			e = shared.Errorf(shared.CodeBadMessage, "%v", err)
+		}
+		c.refuse(env.ID, e)
+		return nil
+	}
+	c.obey(env, &w)
+	return nil
+}
+
+// Reject answers and counts what never became a message.
+func (c *Client) Reject(code shared.Code, text string) {
+	c.refuse(nil, &shared.Error{Code: code, Text: text})
+}
+
+// Flush writes what Receive produced.
+func (c *Client) Flush() {
+	c.flush()
+	c.hub.relay.Flush()
+}
+
+// refuse counts a message that went nowhere and answers with the reason.
+func (c *Client) refuse(id []byte, e *shared.Error) {
+	c.hub.page.Drop(e.Code, 1)
+	c.answerError(id, e)
+}
+
+func (c *Client) newWait() wait {
+	return wait{can: !c.ep.cfg.Datagram, limit: c.hub.cfg.PushBack, done: c.done, stopped: c.hub.ctx.Done(), flush: c.Flush}
+}
+
+// awaitRoom holds back a stream that does not read its answers: they are owed, so
+// they stand above the queue's bound.
+func (c *Client) awaitRoom(w *wait) {
+	if !w.can {
+		return
+	}
+	c.mu.Lock()
+	over := c.out.bytes > c.hub.cfg.Params.Limits.ClientQueueBytes
+	var room <-chan struct{}
+	if over {
+		room = c.out.awaitRoom()
+	}
+	c.mu.Unlock()
+	if over {
+		w.on(room)
+	}
+}
+
+func (c *Client) obey(env *format.Envelope, w *wait) {
+	switch env.Type {
+	case format.TypePing:
+		c.answer(func(f shared.FormatID) []byte { return format.AppendPong(nil, f, env.ID) })
+	case format.TypeWhoami:
+		c.answer(func(f shared.FormatID) []byte {
+			return format.AppendClient(nil, f, env.ID, c.id, c.hub.cfg.Identity)
+		})
+	case format.TypeJoin, format.TypeLeave:
+		c.member(env)
+	default:
+		c.pass(env, w)
+	}
+}
+
+func (c *Client) member(env *format.Envelope) {
+	to := env.To()
+	switch {
+	case !to.IsGroup():
+		c.refuse(env.ID, shared.Errorf(shared.CodeDenied, "%s is no group; join and leave any entity but client and service", to.Entity))
+	case !c.ep.answers() || c.w == nil:
+		c.refuse(env.ID, shared.Errorf(shared.CodeDenied, "a source that cannot be answered cannot join; bind it to an address"))
+	case env.Type == format.TypeLeave:
+		c.hub.leave(c, to)
+		c.answer(func(f shared.FormatID) []byte { return format.AppendLeft(nil, f, env.ID, to) })
+	default:
+		if wait, code := c.hub.join(c, to, env.ID); code != shared.CodeNone {
+			c.refuse(env.ID, sentence(code))
+		} else if !wait {
+			c.answerJoined(env.ID, to)
+		}
+	}
+}
+
+// pass sends a message on its way.
+func (c *Client) pass(env *format.Envelope, w *wait) {
+	h := c.hub
+	m := wire.Message{
+		EntityID: env.EntityID, Entity: env.Entity, Process: processOf(env.ProcessID),
+		FromKind: wire.KindClient, FromID: int64(c.id), Format: c.ep.cfg.FormatIn, ID: env.ID, Value: env.Message,
+	}
+	if len(env.Entity) == 0 {
+		forward := h.cfg.Params.ForwardTo
+		if forward.IsZero() {
+			c.refuse(env.ID, sentence(shared.CodeNoDestination))
+			return
+		}
+		m.Entity, m.EntityID = []byte(forward.Entity), forward.ID
+	}
+	if m.Kind = wire.KindOf(string(m.Entity)); m.Kind != wire.KindGroup {
+		m.Entity = nil
+	}
+	if w.can {
+		m.Flags |= wire.FlagStream
+	}
+	if len(env.ID) > 0 && c.ep.answers() && c.w != nil {
+		id := append([]byte(nil), env.ID...)
+		token, ok := h.pending.add(pending{client: c, id: id}, time.Now())
+		if !ok {
+			c.refuse(env.ID, sentence(shared.CodeOverloaded))
+			return
+		}
+		c.oweAnswer()
+		h.clock.arm()
+		m.Token = token
+	}
+	if code := h.send(&m, w); code != shared.CodeNone {
+		c.unsent(m.Token, env.ID, code)
+	}
+}
+
+// unsent answers for a message that did not get on the link.
+func (c *Client) unsent(token uint64, id []byte, code shared.Code) {
+	if token != 0 {
+		if _, ok := c.hub.pending.take(token); !ok {
+			return // it was answered while it waited
+		}
+	}
+	c.refuse(id, sentence(code))
+	if token != 0 {
+		c.settleAnswer()
+	}
+}
+
+func processOf(id int) uint16 {
+	if id == shared.AnyProcess {
+		return wire.AnyProcess
+	}
+	return uint16(id)
+}
+
+// Send queues message as it is, framed, for this client.
+func (c *Client) Send(message []byte) error {
+	p := c.hub.newPayload(append([]byte(nil), message...))
+	defer c.hub.release(p)
+	if code := c.put(item{p: p}, classCopy, 0); code != shared.CodeNone {
+		c.hub.page.Drop(code, 1)
+		return sentence(code)
+	}
+	c.flush()
+	return nil
+}

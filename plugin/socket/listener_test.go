@@ -217,6 +217,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	first := dial(t, "tcp", addr)
 	write(t, first, "x\n")
 	expect(t, first, "x\n")
+	next(t, h.opened)
 	for range 3 {
 		idle = append(idle, dial(t, "tcp", addr))
 		next(t, h.opened)

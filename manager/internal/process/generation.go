@@ -1,0 +1,181 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/antano/antano/manager/internal/event"
+	"github.com/antano/antano/shared"
+)
+
+// exitGrace is how long a process that failed to start, or lost its link, may take
+// to end by itself and say why.
+const exitGrace = 500 * time.Millisecond
+
+// generation is one life of the process, in the goroutine of Run.
+type generation struct {
+	p        *Process
+	inst     Instance
+	calls    sync.WaitGroup // those into inst
+	readyAt  time.Time
+	readyFor time.Duration
+	cause    string // why we ended it; empty when it ended by itself
+}
+
+// run is the whole life: launch, start, serve, end. It returns how it ended, with
+// nothing left of it.
+func (g *generation) run(ctx context.Context) event.Exit {
+	start, cancel := context.WithTimeout(ctx, g.p.cfg.Timeouts.Start)
+	defer cancel()
+	inst, err := g.p.cfg.Launch(start, g.p.Status().Ref.Generation)
+	if err != nil {
+		g.p.ended()
+		if ctx.Err() != nil {
+			return event.Exit{Code: -1, At: time.Now(), Cause: "stopped during its launch"}
+		}
+		return exitOf(g.timeout(ctx, start, err))
+	}
+	g.inst = inst
+	g.p.set(func(s *Status) { s.Ref.PID = inst.PID() })
+	if g.start(ctx, start) {
+		g.serve(ctx)
+		g.readyFor = time.Since(g.readyAt)
+	}
+	cancel()
+	g.calls.Wait()
+	exit := g.exit()
+	inst.Close()
+	g.p.ended()
+	return exit
+}
+
+// start brings the process to ready, or to its end.
+func (g *generation) start(ctx, start context.Context) bool {
+	started := g.call(func() error { return g.inst.Start(start) })
+	select {
+	case <-g.inst.Done():
+		return false
+	case err := <-started:
+		switch {
+		case ctx.Err() != nil:
+			g.stop(ctx, false)
+			return false
+		case err != nil:
+			g.cause = g.timeout(ctx, start, err).Error()
+			if start.Err() == nil {
+				g.wait(exitGrace)
+			}
+			g.kill(ctx)
+			return false
+		}
+	}
+	g.readyAt = time.Now()
+	g.p.set(func(s *Status) { s.ReadyAt = g.readyAt })
+	g.p.move(event.Ready, "", nil, time.Time{})
+	return true
+}
+
+// serve watches a ready process until it has ended.
+func (g *generation) serve(ctx context.Context) {
+	var due <-chan time.Time
+	if every := g.p.cfg.Health.Interval; every > 0 {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		due = ticker.C
+	}
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var answer <-chan error
+	for misses := 0; ; {
+		select {
+		case <-g.inst.Done():
+			return
+		case <-ctx.Done():
+			g.stop(ctx, true)
+			return
+		case err := <-g.inst.Failed():
+			g.broken(ctx, err)
+			return
+		case <-due:
+			if answer == nil {
+				answer = g.ask(asking)
+			}
+		case err := <-answer:
+			answer = nil
+			if misses++; err == nil {
+				misses = 0
+			}
+			if misses >= g.p.cfg.Health.Misses && ctx.Err() == nil {
+				g.abort(ctx, fmt.Sprintf("hung: %d health checks in a row failed: %v", misses, err))
+				return
+			}
+		}
+	}
+}
+
+// ask asks after its health once.
+func (g *generation) ask(ctx context.Context) <-chan error {
+	return g.call(func() error {
+		ctx, cancel := context.WithTimeout(ctx, g.p.cfg.Health.Timeout)
+		defer cancel()
+		failing, err := g.inst.Health(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("no answer within %s", g.p.cfg.Health.Timeout)
+		}
+		if err == nil && failing != "" {
+			err = errors.New(failing)
+		}
+		return err
+	})
+}
+
+// call runs f in a goroutine that run waits for.
+func (g *generation) call(f func() error) <-chan error {
+	result := make(chan error, 1)
+	g.calls.Go(func() { result <- f() })
+	return result
+}
+
+// timeout says so in words when err is that the start took too long.
+func (g *generation) timeout(ctx, start context.Context, err error) error {
+	if start.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("not ready within %s of its start: %w", g.p.cfg.Timeouts.Start, err)
+	}
+	return fmt.Errorf("start failed: %w", err)
+}
+
+// exit is the evidence of the process, with our own reason where there is one.
+func (g *generation) exit() event.Exit {
+	exit := event.Exit{Code: -1, At: time.Now(), Cause: "did not end after SIGKILL"}
+	select {
+	case <-g.inst.Done():
+		exit = g.inst.Exit()
+	default:
+	}
+	switch {
+	case g.cause == "":
+	case exit.Cause == "":
+		exit.Cause = g.cause
+	default:
+		exit.Cause = g.cause + "; " + exit.Cause
+	}
+	return exit
+}
+
+// exitOf is the evidence of a launch that failed.
+func exitOf(err error) event.Exit {
+	exit := event.Exit{Code: -1, At: time.Now()}
+	var ended *ExitError
+	if errors.As(err, &ended) {
+		exit = ended.Exit
+	}
+	if exit.Cause == "" {
+		exit.Cause = err.Error()
+	}
+	return exit
+}
+
+func isConfig(e event.Exit) bool { return e.Code == shared.ExitConfig }

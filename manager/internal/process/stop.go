@@ -1,0 +1,129 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/antano/antano/manager/internal/event"
+)
+
+const (
+	// abortWait is how long a hung process may write its dump after SIGABRT.
+	abortWait = 5 * time.Second
+	// killWait is how long a planned stop waits for the kernel to end a process.
+	killWait = 5 * time.Second
+	// drainMargin is how much later than its deadline Drain may answer.
+	drainMargin = time.Second
+)
+
+// stop is the planned end: Drain, Stop, SIGTERM, SIGKILL, each bounded and each
+// left out once the process is gone. A process that never was ready gets no call,
+// since its Start may still be under way.
+func (g *generation) stop(ctx context.Context, ready bool) {
+	g.p.move(event.Draining, "stopping", nil, time.Time{})
+	limits := g.p.cfg.Timeouts
+	if ready {
+		deadline := time.Now().Add(limits.Drain)
+		g.ordered(limits.Drain+drainMargin, func(ctx context.Context) error { return g.inst.Drain(ctx, deadline) })
+		asked := time.Now()
+		if g.ordered(limits.Stop, g.inst.Stop) && g.wait(limits.Stop-time.Since(asked)) {
+			return
+		}
+	}
+	if !g.gone() && !g.isKilled() && g.inst.Signal(syscall.SIGTERM) == nil && g.wait(limits.Stop) {
+		return
+	}
+	g.kill(ctx)
+}
+
+// ordered makes one call of a stop and reports whether it succeeded. It ends early
+// when the process ends or is to be killed.
+func (g *generation) ordered(limit time.Duration, f func(context.Context) error) bool {
+	if g.gone() || g.isKilled() {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	answer := g.call(func() error { return f(ctx) })
+	select {
+	case err := <-answer:
+		return err == nil
+	case <-g.inst.Done():
+	case <-g.p.killed:
+	}
+	return false
+}
+
+// abort ends a hung process so that it leaves a dump.
+func (g *generation) abort(ctx context.Context, reason string) {
+	g.cause = reason
+	g.p.move(event.Draining, reason, nil, time.Time{})
+	if g.inst.Signal(syscall.SIGABRT) == nil && g.wait(abortWait) {
+		return
+	}
+	g.kill(ctx)
+}
+
+// broken replaces a process whose link is gone, unless that was the first sign of
+// its end.
+func (g *generation) broken(ctx context.Context, err error) {
+	if g.wait(exitGrace) {
+		return
+	}
+	g.cause = fmt.Sprintf("cannot serve on: %v", err)
+	g.p.move(event.Draining, g.cause, nil, time.Time{})
+	g.kill(ctx)
+}
+
+// kill ends the process and waits until it is reaped: a replacement must not run
+// beside it. A planned stop waits no longer than killWait.
+func (g *generation) kill(ctx context.Context) {
+	if g.gone() {
+		return
+	}
+	g.inst.Kill()
+	select {
+	case <-g.inst.Done():
+		return
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(killWait)
+	defer timer.Stop()
+	select {
+	case <-g.inst.Done():
+	case <-timer.C:
+	}
+}
+
+// wait waits for the end of the process and reports whether it came.
+func (g *generation) wait(limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-g.inst.Done():
+		return true
+	case <-g.p.killed:
+	case <-timer.C:
+	}
+	return g.gone()
+}
+
+func (g *generation) gone() bool {
+	select {
+	case <-g.inst.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+func (g *generation) isKilled() bool {
+	select {
+	case <-g.p.killed:
+		return true
+	default:
+		return false
+	}
+}

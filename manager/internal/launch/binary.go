@@ -1,0 +1,121 @@
+package launch
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// execFunc replaces the memory of the forked child: path is what to execute.
+type execFunc func(path string) error
+
+// withBinary calls exec with a path to the file that spec names. The path ends in
+// the plugin's file name, which is what ps shows.
+func withBinary(spec *Spec, exec execFunc) error {
+	file := spec.Binary
+	if file == nil {
+		f, err := os.Open(spec.Path)
+		if err != nil {
+			return explainOpen(spec.Path, err)
+		}
+		defer f.Close()
+		file = f
+	}
+	if err := checkBinary(spec.Path, file); err != nil {
+		return err
+	}
+	if isScript(file) {
+		return explainExec(spec.Path, file, exec(spec.Path))
+	}
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	link := filepath.Join(spec.Dir, filepath.Base(spec.Path))
+	var failed error
+	// The file cannot be closed, nor its number reused, while Control runs.
+	err = conn.Control(func(fd uintptr) {
+		if failed = os.Symlink(fmt.Sprintf("/proc/self/fd/%d", fd), link); failed != nil {
+			return
+		}
+		defer os.Remove(link)
+		failed = explainExec(spec.Path, file, exec(link))
+	})
+	return errors.Join(err, failed)
+}
+
+func isScript(file *os.File) bool {
+	var head [2]byte
+	_, err := file.ReadAt(head[:], 0)
+	return err == nil && string(head[:]) == "#!"
+}
+
+// checkBinary says what the kernel would only call a permission denied.
+func checkBinary(path string, file *os.File) error {
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%s is a directory, a plugin is an executable file", path)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file (%v)", path, info.Mode())
+	case info.Mode().Perm()&0o111 == 0:
+		return fmt.Errorf("%s is not executable (%s); chmod +x it", path, describeMode(info))
+	}
+	return nil
+}
+
+func describeMode(info fs.FileInfo) string {
+	owner := "unknown owner"
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		owner = fmt.Sprintf("owner %d:%d", st.Uid, st.Gid)
+	}
+	return fmt.Sprintf("mode %04o, %s", info.Mode().Perm(), owner)
+}
+
+func explainOpen(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no such file; build it or name another directory: %w", err)
+	case errors.Is(err, fs.ErrPermission):
+		if info, serr := os.Stat(path); serr == nil {
+			return fmt.Errorf("it cannot be read (%s) by uid %d: %w", describeMode(info), os.Geteuid(), err)
+		}
+	}
+	return err
+}
+
+// explainExec adds to the error of an exec what the kernel does not tell.
+func explainExec(path string, file *os.File, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENOEXEC):
+		return fmt.Errorf("%s is %s, this machine is %s/%s; build it for this machine: %w",
+			path, describeFormat(file), runtime.GOOS, runtime.GOARCH, err)
+	case errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("the interpreter or dynamic loader that %s names does not exist: %w", path, err)
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("uid %d may not execute %s, or it is on a file system mounted noexec: %w", os.Geteuid(), path, err)
+	case errors.Is(err, unix.ETXTBSY):
+		return fmt.Errorf("%s is still open for writing; wait until it is copied: %w", path, err)
+	}
+	return fmt.Errorf("execute %s: %w", path, err)
+}
+
+func describeFormat(file *os.File) string {
+	f, err := elf.NewFile(io.NewSectionReader(file, 0, 1<<40))
+	if err != nil {
+		return "neither an ELF executable nor a script that begins with #!"
+	}
+	return fmt.Sprintf("an ELF file of type %v for %v", f.Type, f.Machine)
+}

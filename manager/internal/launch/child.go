@@ -1,0 +1,152 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/antano/antano/manager/internal/event"
+)
+
+// child is one forked process, leader of a process group of its own.
+type child struct {
+	pid     int
+	started time.Time
+	pidfd   *os.File // nil where the kernel has none
+
+	mu     sync.Mutex // held over kill and reap: a pid is only ours until it is reaped
+	reaped bool
+	killed bool // by us, before it exited
+
+	exit event.Exit // valid once reaping is done
+}
+
+// fork executes spec's binary with the given descriptors as 0, 1, 2 and so on.
+//
+// It uses raw descriptors and syscall.ForkExec, because os.StartProcess calls
+// os.File.Fd, which clears O_NONBLOCK for everybody who shares the socket.
+func fork(spec *Spec, env []string, fds []uintptr) (*child, error) {
+	c := &child{}
+	pidfd := -1
+	err := withBinary(spec, func(path string) (err error) {
+		c.started = time.Now()
+		c.pid, err = syscall.ForkExec(path, []string{spec.Path}, &syscall.ProcAttr{
+			Env:   env,
+			Files: fds,
+			Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if pidfd >= 0 && unix.SetNonblock(pidfd, true) == nil {
+		c.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
+	}
+	return c, nil
+}
+
+// wait blocks until the process has exited, kills what is left of its group and
+// reaps it, at once: who holds its output is of no concern here.
+func (c *child) wait() {
+	c.awaitExit()
+	if c.pidfd != nil {
+		c.pidfd.Close()
+	}
+	at := time.Now()
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// While the leader is a zombie nobody else can have its number as a group.
+	_ = unix.Kill(-c.pid, unix.SIGKILL)
+	var status unix.WaitStatus
+	for {
+		_, err := unix.Wait4(c.pid, &status, 0, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		c.exit = exitOf(status, err)
+		break
+	}
+	c.exit.At, c.exit.Uptime = at, at.Sub(c.started)
+	c.reaped = true
+}
+
+// awaitExit parks in the poller, or in a thread of its own without a pidfd.
+func (c *child) awaitExit() {
+	if c.pidfd != nil {
+		conn, err := c.pidfd.SyscallConn()
+		if err == nil {
+			err = conn.Read(func(uintptr) bool { return c.hasExited(unix.WNOHANG) })
+		}
+		if err == nil {
+			return
+		}
+	}
+	c.hasExited(0)
+}
+
+// hasExited leaves the process to be reaped. An error (somebody else reaped it)
+// counts as an exit.
+func (c *child) hasExited(options int) bool {
+	for {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_PID, c.pid, &info, unix.WEXITED|unix.WNOWAIT|options, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return err != nil || info.Signo != 0
+		}
+	}
+}
+
+func exitOf(status unix.WaitStatus, err error) event.Exit {
+	switch {
+	case err != nil:
+		return event.Exit{Code: -1, Cause: fmt.Sprintf("exit status unknown: %v", err)}
+	case status.Signaled():
+		name := unix.SignalName(status.Signal())
+		if name == "" {
+			name = fmt.Sprintf("signal %d", int(status.Signal()))
+		}
+		return event.Exit{Code: -1, Signal: name, Cause: "killed by " + name}
+	}
+	return event.Exit{Code: status.ExitStatus(), Cause: fmt.Sprintf("exited with code %d", status.ExitStatus())}
+}
+
+// signal sends sig to the process, or to its group.
+func (c *child) signal(sig syscall.Signal, group bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reaped {
+		return ErrExited
+	}
+	to := c.pid
+	if group {
+		to = -c.pid
+	}
+	if err := unix.Kill(to, sig); err != nil {
+		return fmt.Errorf("send %s to %d: %w", unix.SignalName(sig), to, err)
+	}
+	return nil
+}
+
+// kill ends the whole group. It does not wait.
+func (c *child) kill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.reaped {
+		c.killed = true
+		_ = unix.Kill(-c.pid, unix.SIGKILL)
+	}
+}
+
+// endedByUs reports whether the exit is the work of kill.
+func (c *child) endedByUs() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.killed && c.exit.Signal == "SIGKILL"
+}

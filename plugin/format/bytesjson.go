@@ -62,3 +62,15 @@ func appendBase64Decoded(dst, inside []byte) ([]byte, bool) {
 	out, err := strict.AppendDecode(dst, inside)
 	return out, err == nil
 }
+
+// appendBin64 appends as msgpack bin the bytes that the inside of a JSON string
+// encodes, and reports false, with dst as it came, if it is no canonical base64.
+func appendBin64(dst, inside []byte) ([]byte, bool) {
+	at := len(dst)
+	out, ok := appendBase64Decoded(dst, inside)
+	if !ok {
+		return dst, false
+	}
+	var room [5]byte
+	return insert(out, at, appendBinHead(room[:0], len(out)-at)), true
+}

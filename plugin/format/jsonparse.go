@@ -2,7 +2,7 @@ package format
 
 import (
 	"bytes"
-	"strconv"
+	"math"
 	"unicode/utf8"
 )
 
@@ -123,10 +123,29 @@ func (e *Envelope) scalarJSON(raw []byte) scalar {
 // parseInt reads a well-formed JSON value that is an integer of 64 bits, written
 // without fraction and exponent.
 func parseInt(raw []byte) (int64, bool) {
-	const longest = len("-9223372036854775808")
-	if len(raw) > longest {
-		return 0, false
+	negative := raw[0] == '-'
+	if negative {
+		raw = raw[1:]
 	}
-	n, err := strconv.ParseInt(string(raw), 10, 64)
-	return n, err == nil
+	n, ok := parseUint(raw)
+	switch {
+	case negative && n <= 1<<63:
+		return -int64(n), ok
+	case n <= math.MaxInt64:
+		return int64(n), ok
+	}
+	return 0, false
+}
+
+// parseUint reads a well-formed JSON value that consists of digits alone and fits.
+func parseUint(raw []byte) (uint64, bool) {
+	n := uint64(0)
+	for _, c := range raw {
+		d := uint64(c - '0')
+		if d > 9 || n > math.MaxUint64/10 || 10*n > math.MaxUint64-d {
+			return 0, false
+		}
+		n = 10*n + d
+	}
+	return n, true
 }

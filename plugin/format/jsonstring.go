@@ -8,8 +8,18 @@ import (
 
 // appendQuoted appends s as a JSON string. s must be valid UTF-8.
 func appendQuoted[S []byte | string](dst []byte, s S) []byte {
-	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
+	at := len(dst)
+	dst = append(dst, s...)
+	if plain := skipPlain(dst, at); plain < len(dst) {
+		dst = appendEscaped(dst[:plain], s[plain-at:])
+	}
+	return append(dst, '"')
+}
+
+// appendEscaped appends the inside of a JSON string.
+func appendEscaped[S []byte | string](dst []byte, s S) []byte {
+	const hex = "0123456789abcdef"
 	from := 0
 	for i := 0; i < len(s); i++ {
 		c := s[i]
@@ -31,8 +41,7 @@ func appendQuoted[S []byte | string](dst []byte, s S) []byte {
 			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		}
 	}
-	dst = append(dst, s[from:]...)
-	return append(dst, '"')
+	return append(dst, s[from:]...)
 }
 
 // appendUnescaped appends the characters that the inside of a well-formed JSON

@@ -9,9 +9,12 @@ import (
 // jsonToMsgpack appends the well-formed JSON value at the start of b as msgpack.
 func jsonToMsgpack(dst, b []byte) ([]byte, fault) {
 	var room [64]uint32
-	t := transcoder{src: b, dst: dst, sizes: countElements(room[:0], b)}
-	t.value()
-	return t.dst, t.why
+	t := transcoder{src: b, sizes: countElements(room[:0], b)}
+	dst = t.value(dst)
+	if t.beyond {
+		return dst, faultRange
+	}
+	return dst, ""
 }
 
 // countElements appends, for every array and object of well-formed JSON in the order
@@ -40,118 +43,113 @@ func countElements(sizes []uint32, b []byte) []uint32 {
 	return sizes
 }
 
-// transcoder walks well-formed JSON that nests at most maxDepth levels.
+// transcoder walks well-formed JSON that nests at most maxDepth levels. Each method
+// appends what begins at t.at and leaves t.at behind it.
 type transcoder struct {
-	src   []byte
-	at    int
-	dst   []byte
-	sizes []uint32 // of the arrays and objects still to come
-	why   fault
+	src    []byte
+	at     int
+	sizes  []uint32 // of all arrays and objects
+	opened int      // how many of them have begun
+	beyond bool     // a number was beyond float64
 }
 
-func (t *transcoder) value() {
+func (t *transcoder) value(dst []byte) []byte {
 	t.at = skipSpace(t.src, t.at)
 	switch t.src[t.at] {
 	case '"':
-		t.string()
+		return t.string(dst)
 	case '{':
-		t.object()
+		return t.object(dst)
 	case '[':
-		t.at++
-		n := t.size()
-		t.dst = appendArrayHead(t.dst, n)
-		for range n {
-			t.value()
-			t.at = skipSpace(t.src, t.at)
-			if t.src[t.at] == ',' {
-				t.at++
-			}
-		}
-		t.at = skipSpace(t.src, t.at) + 1
+		return t.array(dst)
 	case 't':
-		t.dst, t.at = append(t.dst, 0xc3), t.at+len("true")
+		t.at += len("true")
+		return append(dst, 0xc3)
 	case 'f':
-		t.dst, t.at = append(t.dst, 0xc2), t.at+len("false")
+		t.at += len("false")
+		return append(dst, 0xc2)
 	case 'n':
-		t.dst, t.at = append(t.dst, 0xc0), t.at+len("null")
-	default:
-		t.number()
+		t.at += len("null")
+		return append(dst, 0xc0)
 	}
+	return t.number(dst)
 }
 
-func (t *transcoder) size() int {
-	n := t.sizes[0]
-	t.sizes = t.sizes[1:]
+// open enters an array or object and returns its size.
+func (t *transcoder) open() int {
+	n := t.sizes[t.opened]
+	t.opened++
+	t.at++
 	return int(n)
 }
 
-func (t *transcoder) object() {
-	n := t.size()
-	if n == 1 {
-		if encoded, end, ok := bytesJSON(t.src, t.at); ok && t.bytes(encoded) {
-			t.at = end
-			return
-		}
-	}
-	t.at++
-	t.dst = appendMapHead(t.dst, n)
-	for range n {
-		t.at = skipSpace(t.src, t.at)
-		t.string()
-		t.at = skipSpace(t.src, t.at) + 1
-		t.value()
-		t.at = skipSpace(t.src, t.at)
-		if t.src[t.at] == ',' {
-			t.at++
-		}
-	}
+// next goes over the comma or bracket behind a value.
+func (t *transcoder) next() {
 	t.at = skipSpace(t.src, t.at) + 1
 }
 
-// string appends the string at t.at.
-func (t *transcoder) string() {
+func (t *transcoder) array(dst []byte) []byte {
+	n := t.open()
+	dst = appendArrayHead(dst, n)
+	for range n {
+		dst = t.value(dst)
+		t.next()
+	}
+	if n == 0 {
+		t.next()
+	}
+	return dst
+}
+
+func (t *transcoder) object(dst []byte) []byte {
+	begin := t.at
+	n := t.open()
+	if n == 1 {
+		if encoded, end, ok := bytesJSON(t.src, begin); ok {
+			if out, ok := appendBin64(dst, encoded); ok {
+				t.at = end
+				return out
+			}
+		}
+	}
+	dst = appendMapHead(dst, n)
+	for range n {
+		t.at = skipSpace(t.src, t.at)
+		dst = t.string(dst)
+		t.next()
+		dst = t.value(dst)
+		t.next()
+	}
+	if n == 0 {
+		t.next()
+	}
+	return dst
+}
+
+func (t *transcoder) string(dst []byte) []byte {
 	from := t.at + 1
 	t.at, _ = scanString(t.src, from)
 	inside := t.src[from : t.at-1]
 	if bytes.IndexByte(inside, '\\') < 0 {
-		t.dst = appendStr(t.dst, inside)
-	} else {
-		t.dst = appendStrUnescaped(t.dst, inside)
+		return appendStr(dst, inside)
 	}
+	return appendStrUnescaped(dst, inside)
 }
 
-// bytes appends what a $b64 string encodes, and reports false if that is nothing.
-func (t *transcoder) bytes(encoded []byte) bool {
-	at := len(t.dst)
-	out, ok := appendBase64Decoded(t.dst, encoded)
-	if !ok {
-		t.dst = out[:at]
-		return false
-	}
-	var room [5]byte
-	t.dst = insert(out, at, appendBinHead(room[:0], len(out)-at))
-	return true
-}
-
-// number appends the number at t.at: an integer if it is written as one and fits.
-func (t *transcoder) number() {
+// number appends an integer if it is written as one and fits, else a float.
+func (t *transcoder) number(dst []byte) []byte {
 	from := t.at
 	t.at, _ = scanNumber(t.src, from)
 	raw := t.src[from:t.at]
-	if bytes.IndexAny(raw, ".eE") < 0 {
-		if n, ok := parseInt(raw); ok {
-			t.dst = appendInt(t.dst, n)
-			return
-		}
-		if n, err := strconv.ParseUint(string(raw), 10, 64); err == nil {
-			t.dst = appendUint(t.dst, n)
-			return
-		}
+	if n, ok := parseInt(raw); ok {
+		return appendInt(dst, n)
+	}
+	if n, ok := parseUint(raw); ok {
+		return appendUint(dst, n)
 	}
 	f, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil || math.IsInf(f, 0) {
-		t.why = faultRange
-		return
+		t.beyond = true
 	}
-	t.dst = appendFloat(t.dst, f)
+	return appendFloat(dst, f)
 }

@@ -18,7 +18,7 @@ func (e *Envelope) parseMsgpack(b []byte) error {
 		}
 	}
 	if why == "" && i < len(b) {
-		why = faultMsgTail
+		why = faultTail
 	}
 	switch why {
 	case "":

@@ -5,11 +5,8 @@ import (
 	"math"
 )
 
-// What makes msgpack malformed, or impossible to convert.
-const (
-	faultCode    fault = "the byte 0xc1 is no value"
-	faultMsgTail fault = "something follows the object"
-)
+// faultCode is the one byte that begins no msgpack value.
+const faultCode fault = "the byte 0xc1 is no value"
 
 // headKind is what a msgpack value is, whatever the width of its encoding.
 type headKind uint8

@@ -23,10 +23,15 @@ type place struct {
 	key  string
 }
 
-// report notes an issue. Only the first at one place is kept: what follows from a
-// wrong value is not a second mistake.
+// report notes an issue of the decoder's file.
 func (d *decoder) report(line int, key, format string, args ...any) {
-	at := place{line, key}
+	d.add(Issue{File: d.file, Line: line, Key: key, Text: fmt.Sprintf(format, args...)})
+}
+
+// add notes an issue. Only the first at one place is kept: what follows from a
+// wrong value is not a second mistake.
+func (d *decoder) add(i Issue) {
+	at := place{i.Line, i.Key}
 	if len(d.issues) >= maxIssues || d.seen[at] {
 		return
 	}
@@ -34,11 +39,10 @@ func (d *decoder) report(line int, key, format string, args ...any) {
 		d.seen = make(map[place]bool)
 	}
 	d.seen[at] = true
-	text := fmt.Sprintf(format, args...)
 	if len(d.issues) == maxIssues-1 {
-		text += " (there are more issues than are shown)"
+		i.Text += " (there are more issues than are shown)"
 	}
-	d.issues = append(d.issues, Issue{File: d.file, Line: line, Key: key, Text: text})
+	d.issues = append(d.issues, i)
 }
 
 // err returns the issues by line, or nil when there are none.

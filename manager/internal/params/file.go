@@ -64,7 +64,7 @@ func (d *decoder) servers(file *section) []Server {
 			continue
 		}
 		srv := Server{ID: int(id), Name: fmt.Sprintf("antano-%d", id)}
-		if name, ok := s.name("name"); ok {
+		if name, ok := s.name("name", maxName); ok {
 			srv.Name = name
 		}
 		if first, twice := ids[srv.ID]; twice {
@@ -97,7 +97,7 @@ func (d *decoder) serviceTypes(file *section) []ServiceType {
 		s := d.section(n, fmt.Sprintf("service_type[%d]", i))
 		var t ServiceType
 		s.setInt("id", &t.ID)
-		name, ok := s.name("name")
+		name, ok := s.name("name", maxTypeName)
 		s.missing("name", "name the type as its plugin, which is antano-service-<name>")
 		if !ok {
 			continue
@@ -105,6 +105,9 @@ func (d *decoder) serviceTypes(file *section) []ServiceType {
 		t.Name = name
 		if t.ID != 0 && ids[t.ID] {
 			s.report("id", "%d is already another service type; choose another id from %d", t.ID, firstOwnID)
+		}
+		if name[0] >= '0' && name[0] <= '9' {
+			s.report("name", "must begin with a letter and is %s; change it", name)
 		}
 		if names[name] {
 			s.report("name", "%s is already a service type; remove the row or choose another name", name)

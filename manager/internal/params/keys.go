@@ -27,6 +27,7 @@ const (
 	maxProcs    = 1024      // rows of the share page
 	maxDuration = 365 * 24 * time.Hour
 	maxName     = 128
+	maxTypeName = 64 // so that a default name, with its id, stays a name
 )
 
 // Keys returns every key that a params file may have, in the order of the
@@ -58,7 +59,7 @@ func buildKeys() []Key {
 	all := []Key{
 		list("antano_server", "none", "distinct ids and names"),
 		integer("antano_server[].id", "required", 1, 255),
-		text("antano_server[].name", "antano-<id>", "a name"),
+		text("antano_server[].name", "antano- and the id", "a name"),
 		integer("num_of_process", "2", 0, maxProcs),
 		list("active_service", "required", "1 to 8191 rows"),
 	}
@@ -82,7 +83,7 @@ func rowKeys() []Key {
 		text(row+"message_format_in", "json", "json, msgpack, text or binary"),
 		integer(row+"message_format_out_id", "1", 1, 4),
 		text(row+"message_format_out", "json", "json, msgpack, text or binary"),
-		text(row+"name", "<service type>, or <service type>-<id>", "a name"),
+		text(row+"name", "the service type, with -id where that is taken", "a name"),
 		integer(row+"processes", "num_of_process", 0, maxProcs),
 		text(row+"framing", "line for json and text, length32 for msgpack and binary", "line or length32"),
 		text(row+"mode", "0600", "0000 to 0777, octal, quoted"),

@@ -13,15 +13,15 @@ var nameForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
 
 // name returns the name at the key. A name goes into commands beside ids and into
 // file names, so it must not be read as a number, a flag or a path.
-func (s *section) name(key string) (string, bool) {
+func (s *section) name(key string, longest int) (string, bool) {
 	v, ok := s.text(key)
 	if !ok {
 		return "", false
 	}
 	switch {
-	case !nameForm.MatchString(v) || len(v) > maxName:
+	case !nameForm.MatchString(v) || len(v) > longest:
 		s.report(key, "must be 1 to %d of the characters a-z, A-Z, 0-9, '.', '_' and '-', not begin with '.' or '-', and is %s",
-			maxName, quote(v))
+			longest, quote(v))
 		return "", false
 	case numeric(v):
 		s.report(key, "looks like a number, %s, and commands would take it for an id; add a letter", quote(v))

@@ -43,8 +43,7 @@ func (r Row) Issue(key, format string, args ...any) Issue {
 }
 
 func (d *decoder) reportRow(r *Row, key, format string, args ...any) {
-	i := r.Issue(key, format, args...)
-	d.report(i.Line, i.Key, "%s", i.Text)
+	d.add(r.Issue(key, format, args...))
 }
 
 // services reads the rows and checks what holds between them.
@@ -110,7 +109,7 @@ func (s *section) identity(r *Row, p *Params) {
 	if t, ok := s.serviceType(p.Types); ok {
 		r.ServiceTypeID, r.ServiceType = t.ID, t.Name
 	}
-	r.Name, _ = s.name("name")
+	r.Name, _ = s.name("name", maxName)
 }
 
 // address reads where the service listens. The seed's rows always have all three

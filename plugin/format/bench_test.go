@@ -127,22 +127,19 @@ func BenchmarkConvert(b *testing.B) {
 	}
 }
 
-// BenchmarkParseHostile is what one byte of a payload may cost at worst.
+// BenchmarkParseHostile is what a payload made to be slow costs.
 func BenchmarkParseHostile(b *testing.B) {
-	var keys strings.Builder
-	for i := range 100_000 {
-		keys.WriteString(`"` + strings.Repeat("k", 1+i%3) + strings.Repeat("a", i%7) + "" + string(rune('a'+i%26)) + `":0,`)
-	}
 	for name, payload := range map[string]string{
-		"keys":  `{` + manyKeys(50_000) + `"message":1}`,
-		"twice": `{` + keys.String() + `"message":1}`,
-		"deep":  `{"message":` + strings.Repeat(nested(512)+"\n", 1) + `}`,
+		"keys": `{` + manyKeys(50_000) + `"message":1}`,
+		"deep": `{"message":` + nested(512) + `}`,
 	} {
 		b.Run(name, func(b *testing.B) {
 			var env Envelope
 			b.SetBytes(int64(len(payload)))
 			for b.Loop() {
-				_ = Parse(fJSON, []byte(payload), &env)
+				if err := Parse(fJSON, []byte(payload), &env); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}

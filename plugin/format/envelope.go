@@ -73,9 +73,13 @@ func Parse(f shared.FormatID, payload []byte, env *Envelope) error {
 	*env = Envelope{ProcessID: shared.AnyProcess, scratch: env.scratch[:0], unknown: env.unknown[:0]}
 	switch f {
 	case shared.FormatJSON:
-		return env.parseJSON(payload)
+		err := env.parseJSON(payload)
+		env.dropUnknown()
+		return err
 	case shared.FormatMsgpack:
-		return env.parseMsgpack(payload)
+		err := env.parseMsgpack(payload)
+		env.dropUnknown()
+		return err
 	case shared.FormatText:
 		if !utf8.Valid(payload) {
 			return bad("the text is not valid UTF-8: send UTF-8, or use the binary format")

@@ -1,7 +1,6 @@
 package format
 
 import (
-	"bytes"
 	"slices"
 	"unicode/utf8"
 
@@ -127,8 +126,10 @@ func (p *fields) set(k key, v scalar, id []byte) {
 
 // finish checks what only the whole object shows.
 func (p *fields) finish() error {
-	p.checkUnknown()
 	e := p.env
+	if name, ok := twice(e.unknown); ok {
+		p.fail("the key %.40q is there twice: give it once", name)
+	}
 	switch e.Type {
 	case TypeMessage:
 		if p.seen&keyMessage == 0 {
@@ -146,29 +147,4 @@ func (p *fields) finish() error {
 		return p.problem
 	}
 	return nil
-}
-
-// checkUnknown refuses an unknown key that is there twice. Few keys are compared
-// pair by pair; many are sorted first, so that a hostile object costs n log n.
-func (p *fields) checkUnknown() {
-	const few = 16
-	names := p.env.unknown
-	if len(names) > few {
-		slices.SortFunc(names, bytes.Compare)
-	}
-	for i, name := range names {
-		rest := names[i+1:]
-		if len(names) > few {
-			rest = rest[:min(1, len(rest))]
-		}
-		for _, other := range rest {
-			if bytes.Equal(name, other) {
-				p.fail("the key %.40q is there twice: give it once", name)
-				break
-			}
-		}
-	}
-	if clear(names); cap(names) > 4*few {
-		p.env.unknown = nil
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/antano/antano/plugin/internal/hub"
 	"github.com/antano/antano/shared"
 )
 
@@ -132,6 +133,9 @@ type Client interface {
 	Send(message []byte) error
 	// LastReceived is when the client last sent anything, as Unix nanoseconds.
 	LastReceived() int64
+	// Owed reports whether an answer is owed to the client or output is queued for
+	// it: a peer that sends nothing more is kept while that is so.
+	Owed() bool
 	// Close forgets the client: it leaves its groups, and what is queued for it
 	// fails. It does not close the Writer. cause is for the log.
 	Close(cause error)
@@ -139,7 +143,7 @@ type Client interface {
 
 // ErrWouldBlock is returned by a Writer that was asked not to wait and took less
 // than everything.
-var ErrWouldBlock = shared.Errorf(shared.CodeNone, "would block")
+var ErrWouldBlock = hub.ErrWouldBlock
 
 // Writer is the way out to one client. Calls never overlap.
 type Writer interface {

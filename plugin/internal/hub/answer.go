@@ -136,6 +136,5 @@ func (c *Client) oweAnswer() {
 func (c *Client) settleAnswer() {
 	c.mu.Lock()
 	c.answersOwed--
-	c.tellQuietLocked()
 	c.mu.Unlock()
 }

@@ -33,9 +33,8 @@ type Client struct {
 	closed         bool
 	out            outbox
 	push           push
-	answersOwed    int           // answers that are still to be queued
-	quiet          chan struct{} // closed when nothing is owed; nil while nobody waits
-	errorSecond    int64         // the second that errorsInSecond counts
+	answersOwed    int   // answers that are still to be queued
+	errorSecond    int64 // the second that errorsInSecond counts
 	errorsInSecond int
 }
 
@@ -44,6 +43,22 @@ func (c *Client) ID() shared.ClientID { return c.id }
 
 // LastReceived is when the client last sent anything, as Unix nanoseconds.
 func (c *Client) LastReceived() int64 { return c.received.Load() }
+
+// Owed reports whether an answer is owed to the client or output is queued for it.
+func (c *Client) Owed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answersOwed > 0 || c.out.len() > 0
+}
+
+func (c *Client) isClosed() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
 
 // Close forgets the client: it leaves its groups, and what is queued for it fails.
 // It does not close the Writer. A second Close does nothing.
@@ -57,7 +72,6 @@ func (c *Client) Close(cause error) {
 	close(c.done)
 	failed := c.out.takeWaiting()
 	resume := c.push.end()
-	c.tellQuietLocked()
 	c.mu.Unlock()
 
 	h := c.hub

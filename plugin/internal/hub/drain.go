@@ -33,7 +33,7 @@ func (h *Hub) Drain(ctx context.Context) (unfinished int) {
 		}
 	}
 	for _, c := range h.snapshot() {
-		if c.busy() {
+		if c.Owed() {
 			unfinished++
 		}
 		c.end(errDrained)

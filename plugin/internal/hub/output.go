@@ -107,7 +107,6 @@ func (c *Client) gather(s *scratch) bool {
 	o := &c.out
 	if o.len() == 0 {
 		o.writing = false
-		c.tellQuietLocked()
 		return false
 	}
 	size := 0

@@ -45,10 +45,11 @@ type Link struct {
 	seq     sequences
 	slots   slots
 
-	wg   sync.WaitGroup
-	once sync.Once
-	err  error
-	down chan struct{}
+	wg       sync.WaitGroup
+	assigner sync.WaitGroup
+	once     sync.Once
+	err      error
+	down     chan struct{}
 }
 
 // Dial connects, proves the process and waits for the manager's welcome. Run starts
@@ -118,7 +119,7 @@ func (l *Link) Run(r Receiver) {
 		}
 	})
 	if l.cfg.Assign != nil {
-		l.wg.Go(func() { l.assignSlots() })
+		l.assigner.Go(l.assignSlots)
 	}
 }
 
@@ -139,6 +140,7 @@ func (l *Link) Err() error {
 func (l *Link) Close() {
 	l.fail(wire.ErrClosed)
 	l.wg.Wait()
+	l.assigner.Wait()
 }
 
 // fail closes the link; the first cause is kept.

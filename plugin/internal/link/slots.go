@@ -15,10 +15,15 @@ type slots struct {
 	has     bool
 	started bool
 	failed  string
+	ended   bool
 	wake    chan struct{}
+	end     chan struct{}
 }
 
-func (s *slots) init() { s.wake = make(chan struct{}, 1) }
+func (s *slots) init() {
+	s.wake = make(chan struct{}, 1)
+	s.end = make(chan struct{})
+}
 
 func (s *slots) failing() string {
 	s.mu.Lock()
@@ -66,10 +71,23 @@ func (l *Link) AssignSlots() {
 	l.slots.set(func() { l.slots.started = true })
 }
 
+// EndSlots assigns no slots any more and returns when none is being assigned.
+func (l *Link) EndSlots() {
+	l.slots.mu.Lock()
+	if !l.slots.ended {
+		l.slots.ended = true
+		close(l.slots.end)
+	}
+	l.slots.mu.Unlock()
+	l.assigner.Wait()
+}
+
 func (l *Link) assignSlots() {
 	for {
 		select {
 		case <-l.down:
+			return
+		case <-l.slots.end:
 			return
 		case <-l.slots.wake:
 		}

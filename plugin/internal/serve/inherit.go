@@ -1,0 +1,80 @@
+package serve
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// firstFD is the first inherited descriptor.
+const firstFD = 3
+
+// noFD stands for a descriptor that was not inherited.
+const noFD = -1
+
+// Inherited is what the manager handed down.
+type Inherited struct {
+	Sockets  []Socket
+	Share    int // the share page, or -1
+	Lifeline int // the lifeline, or -1
+}
+
+// inherit reads LISTEN_FDS and LISTEN_FDNAMES, and makes sure that children of this
+// process inherit neither.
+func inherit() (Inherited, error) {
+	in, err := parseInherited(os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_FDNAMES"))
+	if err != nil {
+		return in, err
+	}
+	for fd := firstFD; fd < firstFD+in.count(); fd++ {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC); err != nil {
+			return in, fmt.Errorf("inherited descriptor %d (LISTEN_FDS=%s): %w", fd, os.Getenv("LISTEN_FDS"), err)
+		}
+	}
+	os.Unsetenv("LISTEN_FDS")
+	os.Unsetenv("LISTEN_FDNAMES")
+	return in, nil
+}
+
+func parseInherited(count, names string) (Inherited, error) {
+	in := Inherited{Share: noFD, Lifeline: noFD}
+	if count == "" {
+		return in, nil
+	}
+	n, err := strconv.Atoi(count)
+	if err != nil || n < 0 {
+		return in, fmt.Errorf("LISTEN_FDS=%s is not a number of descriptors", count)
+	}
+	var list []string
+	if n > 0 {
+		list = strings.Split(names, ":")
+	}
+	if len(list) != n {
+		return in, fmt.Errorf("LISTEN_FDS=%s, but LISTEN_FDNAMES=%s has %d names", count, names, len(list))
+	}
+	for i, name := range list {
+		switch fd := firstFD + i; name {
+		case "share":
+			in.Share = fd
+		case "lifeline":
+			in.Lifeline = fd
+		default:
+			in.Sockets = append(in.Sockets, Socket{name, fd})
+		}
+	}
+	return in, nil
+}
+
+func (in *Inherited) count() int {
+	n := len(in.Sockets)
+	if in.Share != noFD {
+		n++
+	}
+	if in.Lifeline != noFD {
+		n++
+	}
+	return n
+}

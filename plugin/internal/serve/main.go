@@ -1,0 +1,201 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	hclog "github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/pluginpb"
+)
+
+const (
+	// maxRPC is the largest message of the control plane, both ways.
+	maxRPC = 16 << 20
+	// answerTime is how long an exit waits for the answer that announced it.
+	answerTime = 100 * time.Millisecond
+	// drainTime and stopTime bound what SIGTERM asks for.
+	drainTime = 10 * time.Second
+	stopTime  = 3 * time.Second
+)
+
+// program is the running plugin process.
+type program struct {
+	process *Process
+	log     *slog.Logger
+	stderr  *os.File
+	server  atomic.Pointer[grpc.Server]
+	ending  chan int // the exit code, once known
+}
+
+// Main runs s until the process exits.
+func Main(s Service) {
+	signal.Ignore(os.Interrupt) // before anything that a Ctrl-C could cut short
+	stderr := os.Stderr         // go-plugin replaces the variable
+	if os.Getenv(shared.CookieKey) != shared.CookieValue {
+		fatal(stderr, fmt.Errorf("this is a plugin of antano and does nothing by itself; put it into the plugin directory and start antano run"))
+	}
+	in, err := inherit()
+	if err != nil {
+		fatal(stderr, err)
+	}
+	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	p := &program{process: New(s, in, log), log: log, stderr: stderr, ending: make(chan int, 1)}
+	terminate := make(chan os.Signal, 2)
+	signal.Notify(terminate, syscall.SIGTERM)
+	served := make(chan struct{})
+	go func() { p.serve(); close(served) }()
+	os.Exit(p.run(terminate, p.lifeline(in.Lifeline), served))
+}
+
+// fatal ends a process that cannot serve.
+func fatal(stderr *os.File, err error) {
+	fmt.Fprintf(stderr, "%s: %v\n", filepath.Base(os.Args[0]), err)
+	os.Exit(1)
+}
+
+// serve is go-plugin's side of the control plane.
+func (p *program) serve() {
+	goplugin.Serve(&goplugin.ServeConfig{
+		HandshakeConfig: goplugin.HandshakeConfig{MagicCookieKey: shared.CookieKey, MagicCookieValue: shared.CookieValue},
+		VersionedPlugins: map[int]goplugin.PluginSet{
+			shared.ProtocolVersion: {"service": controlPlane{rpc: &rpc{process: p.process, exit: p.end}}},
+		},
+		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
+			s := grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(maxRPC), grpc.MaxSendMsgSize(maxRPC))...)
+			p.server.Store(s)
+			return s
+		},
+		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Error, Output: p.stderr, JSONFormat: true}),
+	})
+}
+
+// end notes the exit code; the first one counts.
+func (p *program) end(code int) {
+	select {
+	case p.ending <- code:
+	default:
+	}
+}
+
+// run waits for the end and returns the exit code.
+func (p *program) run(terminate <-chan os.Signal, lifeline <-chan error, served <-chan struct{}) int {
+	select {
+	case code := <-p.ending:
+		p.answer(served)
+		return code
+	case <-served:
+		return p.unserved()
+	case <-terminate:
+		return p.terminate(terminate)
+	case err := <-lifeline:
+		return p.lost(err)
+	case err := <-p.process.Lost():
+		return p.lost(err)
+	}
+}
+
+// answer lets the RPC that ended the process be answered.
+func (p *program) answer(served <-chan struct{}) {
+	if s := p.server.Load(); s != nil {
+		go s.GracefulStop()
+	}
+	select {
+	case <-served:
+	case <-time.After(answerTime): // the manager keeps streams open
+	}
+}
+
+// unserved is the end of a process whose control plane is gone: asked for by the
+// manager, or never there.
+func (p *program) unserved() int {
+	if p.server.Load() == nil {
+		fmt.Fprintf(p.stderr, "%s: cannot serve the control plane; is PLUGIN_UNIX_SOCKET_DIR=%s a writable directory with a path of at most 69 bytes?\n",
+			filepath.Base(os.Args[0]), os.Getenv("PLUGIN_UNIX_SOCKET_DIR"))
+		return 1
+	}
+	select {
+	case code := <-p.ending:
+		return code
+	default:
+	}
+	return p.stop()
+}
+
+// terminate drains, unless it is asked twice, and stops.
+func (p *program) terminate(again <-chan os.Signal) int {
+	p.log.Info("terminating: drain and stop")
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	go func() {
+		select {
+		case <-again:
+		case <-p.process.Lost():
+		case <-ctx.Done():
+		}
+		cancel()
+	}()
+	p.process.Drain(ctx) // an error means that there is nothing to drain
+	return p.stop()
+}
+
+// lost is the end of a process whose manager is gone or has cut it off.
+func (p *program) lost(err error) int {
+	p.log.Error("stopping: " + err.Error())
+	p.stop()
+	return 1
+}
+
+func (p *program) stop() int {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if err := p.process.Stop(ctx); err != nil {
+		p.log.Error("stop: " + err.Error())
+		return 1
+	}
+	return 0
+}
+
+// lifeline reports the end of the manager: it holds the other end of a pipe.
+func (p *program) lifeline(fd int) <-chan error {
+	gone := make(chan error, 1)
+	if fd == noFD {
+		return gone
+	}
+	f := os.NewFile(uintptr(fd), "lifeline")
+	go func() {
+		var b [1]byte
+		for {
+			if _, err := f.Read(b[:]); err != nil {
+				gone <- fmt.Errorf("the manager is gone (lifeline: %v)", err)
+				return
+			}
+		}
+	}()
+	return gone
+}
+
+// controlPlane registers the service with go-plugin.
+type controlPlane struct {
+	goplugin.NetRPCUnsupportedPlugin
+	rpc *rpc
+}
+
+func (c controlPlane) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
+	pluginpb.RegisterPluginServer(s, c.rpc)
+	return nil
+}
+
+func (c controlPlane) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, fmt.Errorf("a plugin does not call itself")
+}

@@ -1,0 +1,91 @@
+package serve
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/control"
+	"github.com/antano/antano/shared/pluginpb"
+)
+
+// rpc is the control plane. exit is told how the process is to end once an answer has
+// been sent.
+type rpc struct {
+	pluginpb.UnimplementedPluginServer
+	process *Process
+	exit    func(code int)
+}
+
+// statusOf maps errors to gRPC codes.
+func statusOf(err error) error {
+	code := codes.Unknown
+	if _, ok := errors.AsType[*configError](err); ok {
+		code = codes.FailedPrecondition
+	} else if errors.Is(err, context.DeadlineExceeded) {
+		code = codes.DeadlineExceeded
+	}
+	return status.Error(code, err.Error())
+}
+
+// exitCode is how a process ends whose Start failed.
+func exitCode(err error) int {
+	if _, ok := errors.AsType[*configError](err); ok {
+		return shared.ExitConfig
+	}
+	return 1
+}
+
+// Describe answers with the plugin's description.
+func (r *rpc) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb.DescribeResponse, error) {
+	return control.FromDescription(r.process.Describe()), nil
+}
+
+// Start is answered once the process serves; a process that cannot exits.
+func (r *rpc) Start(ctx context.Context, in *pluginpb.StartRequest) (*pluginpb.StartResponse, error) {
+	s, err := control.ToStart(in)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	if err := r.process.Start(ctx, s); err != nil {
+		r.process.log.Error(err.Error())
+		r.exit(exitCode(err))
+		return nil, statusOf(err)
+	}
+	return &pluginpb.StartResponse{}, nil
+}
+
+// Drain is answered when nothing is owed any more, or at the deadline.
+func (r *rpc) Drain(ctx context.Context, in *pluginpb.DrainRequest) (*pluginpb.DrainResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, control.ToDrain(in))
+	defer cancel()
+	unfinished, err := r.process.Drain(ctx)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &pluginpb.DrainResponse{Unfinished: uint32(unfinished)}, nil
+}
+
+// Stop closes everything; the process exits by itself afterwards.
+func (r *rpc) Stop(ctx context.Context, _ *pluginpb.StopRequest) (*pluginpb.StopResponse, error) {
+	err := r.process.Stop(ctx)
+	r.exit(0)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &pluginpb.StopResponse{}, nil
+}
+
+// Clients streams who is connected.
+func (r *rpc) Clients(_ *pluginpb.ClientsRequest, out grpc.ServerStreamingServer[pluginpb.Client]) error {
+	for _, c := range r.process.Clients() {
+		if err := out.Send(control.FromClient(c)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

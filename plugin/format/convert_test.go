@@ -77,7 +77,7 @@ var conversions = []struct {
 	{fJSON, `{"$b64":"aGVsbG8"}`, fMsgpack, "\x81\xa4$b64\xa7aGVsbG8", true},
 	{fJSON, `{"$b64":"aGVsbG9="}`, fMsgpack, "\x81\xa4$b64\xa8aGVsbG9=", true},
 	{fJSON, `{"$b64":"aGVs\nbG8="}`, fMsgpack, "\x81\xa4$b64\xa9aGVs\nbG8=", true},
-	{fJSON, `{"$b64":"aG\nVs\r\nb"}`, fMsgpack, "\x81\xa4$b64\xa8aG\nVs\r\nb", true},
+	{fJSON, `{"$b64":"aGVs\n\r\n\nbG8="}`, fMsgpack, "\x81\xa4$b64\xacaGVs\n\r\n\nbG8=", true},
 	{fJSON, `{"$b64":"_-8="}`, fMsgpack, "\x81\xa4$b64\xa4_-8=", true},
 	{fJSON, `{"$b64":1}`, fMsgpack, "\x81\xa4$b64\x01", true},
 	{fJSON, `{"$b64":"","x":1}`, fMsgpack, "\x82\xa4$b64\xa0\xa1x\x01", true},

@@ -1,13 +1,10 @@
 package params
 
 import (
-	"cmp"
 	"net/netip"
 	"path"
 	"regexp"
 	"strings"
-
-	"github.com/antano/antano/shared"
 )
 
 // maxPath is the longest path of a Unix socket that Linux takes.
@@ -51,46 +48,4 @@ func endpointFault(endpoint string) string {
 		return "is a socket of antano itself; choose another name"
 	}
 	return ""
-}
-
-// listenAt is where a row listens: two rows of one server must not overlap.
-type listenAt struct {
-	server  int
-	network string // tcp, udp or unix
-	port    int
-	path    string
-}
-
-// listens returns where r listens and whether that can clash at all.
-func (r *Row) listens(t shared.Transport) (listenAt, bool) {
-	switch {
-	case t == shared.TransportUnix && r.Endpoint != "":
-		return listenAt{server: r.AntanoServerID, network: "unix", path: path.Clean(r.Endpoint)}, true
-	case (t == shared.TransportTCP || t == shared.TransportUDP) && r.Port != 0:
-		return listenAt{server: r.AntanoServerID, network: string(t), port: r.Port}, true
-	}
-	return listenAt{}, false
-}
-
-// overlap reports whether two hosts name a common address. `::` is open to IPv4 too.
-func overlap(a, b string) bool {
-	x, errX := netip.ParseAddr(numericHost(a))
-	y, errY := netip.ParseAddr(numericHost(b))
-	if errX != nil || errY != nil {
-		return strings.EqualFold(a, b) || errX == nil && x.IsUnspecified() || errY == nil && y.IsUnspecified()
-	}
-	x, y = x.Unmap(), y.Unmap()
-	return x == y || covers(x, y) || covers(y, x)
-}
-
-// numericHost is the address that the names every machine has stand for.
-func numericHost(host string) string {
-	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
-		return "127.0.0.1"
-	}
-	return cmp.Or(host, "0.0.0.0")
-}
-
-func covers(wildcard, a netip.Addr) bool {
-	return wildcard.IsUnspecified() && (wildcard.Is6() || a.Is4())
 }

@@ -32,7 +32,7 @@ func (d *decoder) report(line int, key, format string, args ...any) {
 // wrong value is not a second mistake.
 func (d *decoder) add(i Issue) {
 	at := place{i.Line, i.Key}
-	if len(d.issues) >= maxIssues || d.seen[at] {
+	if d.full() || d.seen[at] {
 		return
 	}
 	if d.seen == nil {
@@ -44,6 +44,9 @@ func (d *decoder) add(i Issue) {
 	}
 	d.issues = append(d.issues, i)
 }
+
+// full reports whether no more issues are kept.
+func (d *decoder) full() bool { return len(d.issues) >= maxIssues }
 
 // err returns the issues by line, or nil when there are none.
 func (d *decoder) err() error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"sort"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -112,10 +113,18 @@ func (d *decoder) syntaxError(data []byte, err error) (line int, text string) {
 	if errors.As(err, &syntax) {
 		return lineAt(data, syntax.offset), syntax.text
 	}
-	return firstBroken(data, yamlFault(err)), yamlFault(err) + "; check indentation, quotes and brackets on this line and before"
+	text = yamlFault(err) + "; check indentation, quotes and brackets on this line and before"
+	if len(data) <= maxSearch {
+		return firstBroken(data, yamlFault(err)), text
+	}
+	line, _ = strconv.Atoi(yamlLine.FindStringSubmatch(err.Error())[2])
+	return max(line, 1), text
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (line \d+: )?`)
+// maxSearch is the largest text that is parsed again and again to find a mistake.
+const maxSearch = 64 << 10
+
+var yamlLine = regexp.MustCompile(`^(yaml: )?(?:line (\d+): )?`)
 
 // yamlFault is what the YAML parser says without its line, which is that of the
 // block around the mistake, and off by one for some.

@@ -1,11 +1,6 @@
 package params
 
-import (
-	"net"
-	"strconv"
-
-	"github.com/antano/antano/shared"
-)
+import "github.com/antano/antano/shared"
 
 // Resolve completes rows once it is known what their types listen on: transports
 // maps the names of third-party types to what their plugins describe. It fills in
@@ -24,7 +19,7 @@ var builtinTransports = map[string]shared.Transport{
 }
 
 func (d *decoder) resolve(rows []Row, transports map[string]shared.Transport) {
-	taken := make(map[listenAt][]*Row)
+	taken := make(map[listenAt]*listeners)
 	for i := range rows {
 		r := &rows[i]
 		if fault := framingFault(r); fault != "" {
@@ -38,9 +33,19 @@ func (d *decoder) resolve(rows []Row, transports map[string]shared.Transport) {
 			continue
 		}
 		d.settle(r, t)
-		if at, ok := r.listens(t); ok {
-			d.clash(r, at, taken[at])
-			taken[at] = append(taken[at], r)
+		at, ok := r.listens(t)
+		if !ok {
+			continue
+		}
+		if taken[at] == nil {
+			taken[at] = new(listeners)
+		}
+		host := r.Host
+		if t == shared.TransportUnix {
+			host = ""
+		}
+		if other := taken[at].add(r, host); other != nil {
+			d.clash(r, at, other)
 		}
 	}
 }
@@ -94,20 +99,3 @@ func packets(r *Row) string {
 	}
 	return r.ServiceType + " tells messages apart by itself"
 }
-
-// clash reports the first of others that listens where r does.
-func (d *decoder) clash(r *Row, at listenAt, others []*Row) {
-	for _, o := range others {
-		if at.network == "unix" {
-			d.reportRow(r, "endpoint", "%s is already that of service %d on line %d; choose another path", quote(at.path), o.ID, o.Line)
-			return
-		}
-		if overlap(r.Host, o.Host) {
-			d.reportRow(r, "port", "%s %s is used twice: service %d on line %d listens on %s; choose another port or host",
-				at.network, address(r), o.ID, o.Line, address(o))
-			return
-		}
-	}
-}
-
-func address(r *Row) string { return net.JoinHostPort(r.Host, strconv.Itoa(r.Port)) }

@@ -100,8 +100,13 @@ func TestOverlap(t *testing.T) {
 		{"::", "example.org", true},
 	}
 	for _, tt := range tests {
-		if overlap(tt.a, tt.b) != tt.want || overlap(tt.b, tt.a) != tt.want {
-			t.Errorf("overlap(%q, %q) is not %v both ways", tt.a, tt.b, tt.want)
+		for _, hosts := range [][2]string{{tt.a, tt.b}, {tt.b, tt.a}} {
+			var l listeners
+			var first, second Row
+			l.add(&first, hosts[0])
+			if other := l.add(&second, hosts[1]); (other == &first) != tt.want {
+				t.Errorf("%q and then %q overlap: %v, want %v", hosts[0], hosts[1], !tt.want, tt.want)
+			}
 		}
 	}
 }

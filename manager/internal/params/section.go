@@ -40,7 +40,7 @@ func (d *decoder) section(n *yaml.Node, path string) *section {
 		return s
 	}
 	known := children[s.schema]
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	for i := 0; i+1 < len(n.Content) && !d.full(); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if key.Kind == bad {
 			continue

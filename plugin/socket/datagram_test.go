@@ -244,10 +244,9 @@ func TestClosedSourceIsANewClient(t *testing.T) {
 		t.Fatal("the id was used again")
 	}
 	// The Writer's Close forgets the source too.
-	for client := range h.clients {
-		client.w.Close()
-		client.Close(nil)
-	}
+	client := answerable(h)
+	client.w.Close()
+	client.Close(nil)
 	write(t, c, "z")
 	read(t, c, "z")
 }
@@ -305,28 +304,28 @@ func TestUnixDatagrams(t *testing.T) {
 		t.Fatal("an unbound source has a way back")
 	}
 	until(t, "both received as one client", func() bool { return len(client.all()) == 2 })
-	n, err := next2(h).Write([][]byte{make([]byte, h.config.MaxFrame+1)}, true)
+	n, err := answerable(h).write([][]byte{make([]byte, h.config.MaxFrame+1)}, true)
 	if e, ok := errors.AsType[*shared.Error](err); n != 0 || !ok || e.Code != shared.CodeTooLarge {
 		t.Fatalf("wrote %d, %v", n, err)
 	}
-	if n, err := next2(h).Write([][]byte{make([]byte, h.config.MaxFrame)}, true); n != h.config.MaxFrame {
+	if n, err := answerable(h).write([][]byte{make([]byte, h.config.MaxFrame)}, true); n != h.config.MaxFrame {
 		t.Fatalf("wrote %d, %v", n, err)
 	}
 	c.Close()
-	if _, err := next2(h).Write([][]byte{[]byte("x")}, false); err == nil {
+	if _, err := answerable(h).write([][]byte{[]byte("x")}, false); err == nil {
 		t.Fatal("wrote to a closed peer")
 	} else if _, ok := errors.AsType[*shared.Error](err); ok {
 		t.Fatalf("a peer that is gone is the end of the client: %v", err)
 	}
 }
 
-// next2 is the Writer of a client that has one.
-func next2(h *fakeHost) plugin.Writer {
+// answerable is a client that has a Writer.
+func answerable(h *fakeHost) *fakeClient {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for c := range h.clients {
 		if c.w != nil {
-			return c.w
+			return c
 		}
 	}
 	return nil
@@ -340,10 +339,10 @@ func TestFullUnixReceiverIsRetriedForPushBack(t *testing.T) {
 	c := dialUnixgram(t, path)
 	write(t, c, "x")
 	read(t, c, "x")
-	w := next(t, h.opened).w
+	w := next(t, h.opened)
 	full := 0
 	for {
-		_, err := w.Write([][]byte{[]byte("m")}, false)
+		_, err := w.write([][]byte{[]byte("m")}, false)
 		if errors.Is(err, plugin.ErrWouldBlock) {
 			break
 		}
@@ -353,7 +352,7 @@ func TestFullUnixReceiverIsRetriedForPushBack(t *testing.T) {
 		full++
 	}
 	start := time.Now()
-	n, err := w.Write([][]byte{[]byte("m")}, true)
+	n, err := w.write([][]byte{[]byte("m")}, true)
 	if e, ok := errors.AsType[*shared.Error](err); n != 0 || !ok || e.Code != shared.CodeOverloaded {
 		t.Fatalf("wrote %d, %v", n, err)
 	}
@@ -361,7 +360,7 @@ func TestFullUnixReceiverIsRetriedForPushBack(t *testing.T) {
 		t.Fatalf("retried for %s", d)
 	}
 	wrote := make(chan error, 1)
-	go func() { _, err := w.Write([][]byte{[]byte("m")}, true); wrote <- err }()
+	go func() { _, err := w.write([][]byte{[]byte("m")}, true); wrote <- err }()
 	for range full + 1 {
 		read(t, c, "m")
 	}

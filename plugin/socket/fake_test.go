@@ -104,6 +104,8 @@ type fakeClient struct {
 	w       plugin.Writer
 	owed    atomic.Int64
 
+	writing sync.Mutex // calls of Write never overlap
+
 	mu       sync.Mutex
 	closed   bool
 	cause    error
@@ -152,6 +154,8 @@ func (c *fakeClient) Send(p []byte) error {
 }
 
 func (c *fakeClient) Flush() {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	c.mu.Lock()
 	out := c.out
 	c.out = nil
@@ -283,4 +287,11 @@ func dial(t *testing.T, network, address string) net.Conn {
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(testTime))
 	return c
+}
+
+// write uses the Writer between flushes.
+func (c *fakeClient) write(messages [][]byte, wait bool) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	return c.w.Write(messages, wait)
 }

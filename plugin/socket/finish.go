@@ -22,12 +22,8 @@ func (c *stream) finish() {
 // or the longest time for an answer is over.
 func (c *stream) settle() {
 	c.client.Flush()
-	client, ok := c.client.(owing)
-	if !ok {
-		return
-	}
 	end := time.Now().Add(answerTime)
-	for wait := time.Millisecond; client.Owed() && !c.peerGone() && time.Now().Before(end); wait = min(2*wait, maxSettlePause) {
+	for wait := time.Millisecond; c.client.Owed() && !c.peerGone() && time.Now().Before(end); wait = min(2*wait, maxSettlePause) {
 		if !c.service.pause(wait) {
 			return
 		}

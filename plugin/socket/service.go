@@ -159,6 +159,9 @@ func (s *SocketService) Close() error {
 	}
 	for _, c := range streams {
 		c.Close()
+		if c.client != nil { // a Receive that waits ends with its client
+			c.client.Close(errStopped)
+		}
 	}
 	s.assigning.Lock()
 	defer s.assigning.Unlock()

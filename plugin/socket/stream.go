@@ -18,10 +18,6 @@ import (
 
 var errIdle = errors.New("idle_timeout is over")
 
-// owing is a plugin.Client that knows whether an answer is owed to it or output is
-// queued for it. A peer that has closed its sending half is kept while that is so.
-type owing interface{ Owed() bool }
-
 // stream is one connection: tcp, unix stream or, with packets, unix seqpacket. One
 // goroutine reads it; Write and Close are the plugin.Writer.
 type stream struct {
@@ -39,6 +35,7 @@ type stream struct {
 	big     []byte // seqpacket: a packet that does not fit a buffer
 	n       int
 	err     error
+	out     output // Write's
 }
 
 var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
@@ -53,7 +50,7 @@ func (s *SocketService) connect(conn int, from unix.Sockaddr, kind int) {
 	}
 	c := &stream{service: s, file: file, raw: raw, address: peerName(conn, from), packets: kind == unix.SOCK_SEQPACKET}
 	c.decoder = newDecoder(s.params.FramingIn, s.params.Limits.MaxMessageBytes, &s.partial)
-	c.tryRead = c.readPiece
+	c.tryRead, c.out.try = c.readPiece, c.writeSome
 	if c.packets {
 		c.tryRead = c.readPacket
 	}

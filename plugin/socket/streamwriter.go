@@ -10,24 +10,38 @@ import (
 // maxPieces is how many messages one system call takes (IOV_MAX).
 const maxPieces = 1024
 
+// output is what a Write of a stream is about; calls of Write never overlap.
+type output struct {
+	unwritten
+	wait bool
+	err  error
+	try  func(fd uintptr) bool
+}
+
 // Write sends messages, gathered into few system calls. Source: plugin.Writer.
 func (c *stream) Write(messages [][]byte, wait bool) (n int, err error) {
-	write := writePieces
-	if c.packets {
-		write = writePackets
+	o := &c.out
+	o.unwritten, o.wait = unwritten{messages: messages}, wait
+	err = c.raw.Write(o.try)
+	n = o.written
+	if err == nil {
+		err = o.err
 	}
-	rest := unwritten{messages: messages}
-	werr := c.raw.Write(func(fd uintptr) bool {
-		err = write(int(fd), &rest)
-		return err != unix.EAGAIN || !wait
-	})
-	if werr != nil {
-		return rest.written, werr
-	}
+	o.unwritten = unwritten{}
 	if err == unix.EAGAIN {
 		err = plugin.ErrWouldBlock
 	}
-	return rest.written, err
+	return n, err
+}
+
+func (c *stream) writeSome(fd uintptr) bool {
+	o := &c.out
+	if c.packets {
+		o.err = writePackets(int(fd), &o.unwritten)
+	} else {
+		o.err = writePieces(int(fd), &o.unwritten)
+	}
+	return o.err != unix.EAGAIN || !o.wait
 }
 
 // Close ends the connection and with it its reader and a Write that waits. Source:
@@ -59,16 +73,14 @@ func (u *unwritten) advance(n int) {
 
 // writePieces writes all, or up to an error: EAGAIN when the socket is full.
 func writePieces(fd int, u *unwritten) error {
-	var pieces [][]byte
 	for len(u.messages) > 0 {
 		var n int
 		var err error
-		if len(u.messages) == 1 {
+		// A message that is begun goes alone, so that the slice stays as it is.
+		if len(u.messages) == 1 || u.offset > 0 {
 			n, err = unix.Write(fd, u.messages[0][u.offset:])
 		} else {
-			pieces = append(pieces[:0], u.messages[:min(len(u.messages), maxPieces)]...)
-			pieces[0] = pieces[0][u.offset:]
-			n, err = unix.Writev(fd, pieces)
+			n, err = unix.Writev(fd, u.messages[:min(len(u.messages), maxPieces)])
 		}
 		if err == unix.EINTR {
 			continue

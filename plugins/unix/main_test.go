@@ -1,0 +1,25 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/antano/antano/shared"
+)
+
+func TestDescription(t *testing.T) {
+	d := service().Describe()
+	if d.ServiceType != "unix" || d.Name != shared.PluginPrefix+d.ServiceType || d.Transport != shared.TransportUnix {
+		t.Errorf("describes itself as %+v", d)
+	}
+	if !d.CanSend || d.Handler || d.Handover || d.Settings != nil || d.Version == "" {
+		t.Errorf("promises %+v", d)
+	}
+	for _, formats := range [][]shared.FormatID{d.FormatsIn, d.FormatsOut} {
+		if len(formats) != 4 {
+			t.Errorf("formats %v, want the four built-in ones", formats)
+		}
+	}
+	if v := versionOr("1.2.3"); v != "1.2.3" {
+		t.Errorf("version %q, want the one it was built with", v)
+	}
+}

@@ -55,6 +55,7 @@ func (l *Link) run(ctx context.Context) {
 	cancel()
 	_ = l.conn.Close()
 	writer.Wait()
+	l.counters.to[shared.CodeProcessLost].Add(uint64(l.queue.Stats().Lost))
 	close(l.down)
 }
 
@@ -73,7 +74,6 @@ func (l *Link) teardown(err error) {
 	l.r.mu.Unlock()
 
 	l.queue.Close(wire.ErrClosed)
-	l.counters.to[shared.CodeProcessLost].Add(uint64(l.queue.Stats().Lost))
 	if l.groups.Load() > 0 {
 		l.r.groups.forget(l)
 	}

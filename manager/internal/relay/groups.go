@@ -12,7 +12,7 @@ const (
 	// maxGroups is how many groups one process may subscribe to.
 	maxGroups = 4 << 20
 	// shrinkAt is the size from which a shard gives memory back.
-	shrinkAt = 1024
+	shrinkAt = 64
 )
 
 type groupKey struct {

@@ -2,39 +2,33 @@ package socket
 
 import (
 	"encoding/binary"
-	"errors"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/antano/antano/shared"
 )
 
 // ancillary is what the kernel tells beside a datagram.
 type ancillary struct {
 	local   netip.Addr // the address asked; zero when not told
 	ifindex uint32     // where it came in, for link-local addresses
-	drops   uint32     // datagrams lost on this socket so far
-	dropped bool       // drops was told
 }
 
-// tuneUDP asks the kernel for drop counts and, on a wildcard socket, for the
-// address asked. The setting is the socket's, the same for all who share it.
+// tuneUDP asks the kernel, on a wildcard socket, for the address asked. The setting
+// is the socket's, the same for all who share it.
 func (sl *slot) tuneUDP() error {
 	fd := sl.socket.FD
 	bound, err := unix.Getsockname(fd)
 	if err != nil {
 		return err
 	}
-	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
 	switch a := bound.(type) {
 	case *unix.SockaddrInet4:
 		if sl.local = netip.AddrFrom4(a.Addr).IsUnspecified(); sl.local {
-			err = errors.Join(err, unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1))
+			err = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
 		}
 	case *unix.SockaddrInet6:
 		if sl.local = netip.AddrFrom16(a.Addr).IsUnspecified(); sl.local {
-			err = errors.Join(err, unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1))
+			err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
 		}
 	}
 	return err
@@ -47,8 +41,6 @@ func parseAncillary(b []byte) (a ancillary) {
 			return a
 		}
 		switch {
-		case header.Level == unix.SOL_SOCKET && header.Type == unix.SO_RXQ_OVFL && len(data) >= 4:
-			a.drops, a.dropped = binary.NativeEndian.Uint32(data), true
 		case header.Level == unix.IPPROTO_IP && header.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
 			// ifindex, spec_dst (the local address to answer from), addr
 			a.ifindex = binary.NativeEndian.Uint32(data)
@@ -75,17 +67,4 @@ func (sl *slot) answerFrom(a ancillary) []byte {
 		info.Ifindex = a.ifindex
 	}
 	return unix.PktInfo6(&info)
-}
-
-// countKernelDrops counts what the kernel discarded since the last datagram. A
-// later generation starts from what it sees first: its predecessor may have counted
-// that.
-func (sl *slot) countKernelDrops(a ancillary) {
-	if !a.dropped {
-		return
-	}
-	if n := a.drops - sl.drops; sl.counted && n > 0 {
-		sl.service.host.CountDrop(shared.CodeKernel, int(n))
-	}
-	sl.drops, sl.counted = a.drops, true
 }

@@ -46,7 +46,6 @@ func (r *slotReader) handle() bool {
 		r.flush()
 		return true
 	case r.err == nil:
-		sl.countKernelDrops(r.got.anc)
 		r.receive(&r.got)
 		if len(r.touched) >= datagramBatch {
 			r.flush()

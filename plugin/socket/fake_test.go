@@ -129,28 +129,33 @@ func (c *fakeClient) Receive(p []byte) error {
 	if c.host.receive != nil {
 		return c.host.receive(c, p)
 	}
-	return c.Send(p)
+	return c.answer(p)
 }
 
 func (c *fakeClient) Reject(code shared.Code, text string) {
 	c.mu.Lock()
 	c.rejects = append(c.rejects, code)
 	c.mu.Unlock()
-	c.Send([]byte(`{"type":"error","code":"` + code.String() + `"}`))
+	c.answer([]byte(`{"type":"error","code":"` + code.String() + `"}`))
 }
 
 func (c *fakeClient) Send(p []byte) error {
-	framed := append([]byte(nil), p...)
-	if frame := c.host.config.Frame; frame != nil {
-		var err error
-		if framed, err = frame(nil, p); err != nil {
-			return err
-		}
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.out = append(c.out, framed)
+	c.out = append(c.out, append([]byte(nil), p...))
 	return nil
+}
+
+// answer is a message of the host's own: it is framed.
+func (c *fakeClient) answer(p []byte) error {
+	if frame := c.host.config.Frame; frame != nil {
+		framed, err := frame(nil, p)
+		if err != nil {
+			return err
+		}
+		p = framed
+	}
+	return c.Send(p)
 }
 
 func (c *fakeClient) Flush() {

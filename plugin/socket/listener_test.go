@@ -199,6 +199,15 @@ func TestBadSockets(t *testing.T) {
 	}
 }
 
+func TestLinesCarryNoBinary(t *testing.T) {
+	sock, _ := listenTCP(t)
+	h := newFakeHost([]plugin.Socket{sock})
+	h.params.MessageFormatOut, h.params.FramingOut = shared.FormatMsgpack, shared.FramingLine
+	if err := New(Config{}).Start(t.Context(), h); err == nil || !strings.Contains(err.Error(), "length32") {
+		t.Fatalf("got %v", err)
+	}
+}
+
 // Out of descriptors: who connects is told, and served again when there are some.
 func TestOutOfDescriptors(t *testing.T) {
 	if os.Getenv(inChild) == "" {

@@ -29,7 +29,7 @@ func (s *SocketService) received(client plugin.Client, address string, message [
 	if response == nil {
 		return nil
 	}
-	err = client.Send(response)
+	err = s.send(client, response)
 	if e, ok := errors.AsType[*shared.Error](err); ok {
 		client.Reject(e.Code, e.Text)
 		return nil
@@ -63,6 +63,18 @@ func (s *SocketService) SendMessage(message []byte, address string, client plugi
 		if client = s.sourceAt(address); client == nil {
 			return shared.Errorf(shared.CodeNoSuchEntity, "no datagram source has the address %q: send to one that was heard of", address)
 		}
+	}
+	return s.send(client, message)
+}
+
+// send queues a message, framed.
+func (s *SocketService) send(client plugin.Client, message []byte) error {
+	if s.frame != nil {
+		framed, err := s.frame(nil, message)
+		if err != nil {
+			return err
+		}
+		message = framed
 	}
 	return client.Send(message)
 }

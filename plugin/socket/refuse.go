@@ -11,16 +11,16 @@ import (
 
 // refusal is the framed answer to a peer that does not become a client; nothing for
 // formats without errors.
-func (s *SocketService) refusal(e *shared.Error, frame func(dst, payload []byte) ([]byte, error)) []byte {
+func (s *SocketService) refusal(e *shared.Error) []byte {
 	f := s.params.MessageFormatOut
 	if f.Bare() {
 		return nil
 	}
 	answer := format.AppendError(nil, f, nil, e)
-	if frame == nil {
+	if s.frame == nil {
 		return answer
 	}
-	framed, err := frame(nil, answer)
+	framed, err := s.frame(nil, answer)
 	if err != nil {
 		return nil
 	}
@@ -38,7 +38,7 @@ func refusalOf(err error) *shared.Error {
 // refuse answers and closes a connection that cannot even be waited for.
 func (s *SocketService) refuse(conn int, e *shared.Error) {
 	s.host.CountDrop(e.Code, 1)
-	unix.Write(conn, s.refusal(e, encoder(s.params.FramingOut, s.params.MessageFormatOut)))
+	unix.Write(conn, s.refusal(e))
 	unix.Shutdown(conn, unix.SHUT_WR)
 	var discard [4096]byte
 	unix.Read(conn, discard[:])
@@ -50,11 +50,7 @@ func (s *SocketService) refuse(conn int, e *shared.Error) {
 func (s *SocketService) refuseLater(c *stream, err error) {
 	e := refusalOf(err)
 	s.host.CountDrop(e.Code, 1)
-	frame := encoder(s.params.FramingOut, s.params.MessageFormatOut)
-	if c.packets {
-		frame = nil
-	}
-	c.Write([][]byte{s.refusal(e, frame)}, false)
+	c.Write([][]byte{s.refusal(e)}, false)
 	if s.lingering.Add(1) > maxLingering || !s.own(c) {
 		s.lingering.Add(-1)
 		c.file.Close()

@@ -29,6 +29,7 @@ type SocketService struct {
 	host     plugin.Host
 	params   shared.ServiceParams
 	endpoint plugin.Endpoint
+	frame    func(dst, payload []byte) ([]byte, error) // of outgoing messages; nil sends them bare
 	idle     time.Duration
 	partial  budget
 	done     chan struct{}
@@ -94,6 +95,7 @@ func (s *SocketService) Start(_ context.Context, host plugin.Host) error {
 	if err != nil {
 		return err
 	}
+	s.frame = config.Frame
 	s.idle = s.params.Limits.IdleTimeout
 	if config.Datagram && s.idle <= 0 {
 		s.idle = defaultIdle

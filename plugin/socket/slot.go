@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -26,12 +27,14 @@ type slot struct {
 	buffers *sync.Pool
 	round   round
 
-	mu       sync.Mutex
-	sources  map[sourceKey]*source // guarded by mu
-	reader   *slotReader           // guarded by service.assigning
-	drops    uint32                // the kernel's count when last seen; the reader's
-	counted  bool                  // drops was seen
-	refusals rate                  // the reader's
+	mu      sync.Mutex
+	sources map[sourceKey]*source // guarded by mu
+	drops   uint32                // the kernel's count when last seen; guarded by mu
+
+	reader   *slotReader // guarded by service.assigning
+	left     bool        // was read before; guarded by service.assigning
+	reading  atomic.Bool
+	refusals rate // the reader's
 }
 
 func newSlot(s *SocketService, number int, sock plugin.Socket) (*slot, error) {
@@ -48,8 +51,7 @@ func newSlot(s *SocketService, number int, sock plugin.Socket) (*slot, error) {
 		}
 	}
 	sl.buffers = &sync.Pool{New: func() any { b := make([]byte, sl.size); return &b }}
-	// Only a first generation knows that nobody has counted before.
-	sl.counted = s.host.Identity().Generation <= 1
+	sl.seeDrops(false)
 	return sl, nil
 }
 
@@ -119,7 +121,12 @@ func (sl *slot) start() error {
 		file.Close()
 		return fmt.Errorf("read socket %s: %w", sl.socket.Name, errNotServing)
 	}
+	if sl.left { // others have counted meanwhile
+		sl.seeDrops(false)
+	}
+	sl.left = true
 	sl.reader = r
+	sl.reading.Store(true)
 	go r.run()
 	return nil
 }
@@ -133,4 +140,6 @@ func (sl *slot) stop() {
 	sl.reader.file.Close()
 	<-sl.reader.gone
 	sl.reader = nil
+	sl.reading.Store(false)
+	sl.seeDrops(true)
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/antano/antano/plugin"
+	"github.com/antano/antano/shared"
 )
 
 // slotUnix is the slot as which AssignSlots knows the socket of a unix dgram
@@ -89,7 +90,7 @@ func (s *SocketService) addSlot(sock plugin.Socket) error {
 func (s *SocketService) endpointConfig(sockets []plugin.Socket) (plugin.EndpointConfig, error) {
 	config := plugin.EndpointConfig{Frame: encoder(s.params.FramingOut, s.params.MessageFormatOut)}
 	if len(sockets) == 0 {
-		return config, nil
+		return config, s.checkFraming()
 	}
 	fd := sockets[0].FD
 	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
@@ -101,6 +102,8 @@ func (s *SocketService) endpointConfig(sockets []plugin.Socket) (plugin.Endpoint
 		return config, fmt.Errorf("serve socket %s (descriptor %d): %w", sockets[0].Name, fd, err)
 	}
 	switch {
+	case kind == unix.SOCK_STREAM:
+		err = s.checkFraming()
 	case kind == unix.SOCK_SEQPACKET:
 		config.Frame = appendPacket
 		config.MaxFrame, err = newSocketSendLimit()
@@ -112,6 +115,19 @@ func (s *SocketService) endpointConfig(sockets []plugin.Socket) (plugin.Endpoint
 		config.MaxFrame = maxUDPDatagram
 	}
 	return config, err
+}
+
+// checkFraming refuses what a line cannot carry.
+func (s *SocketService) checkFraming() error {
+	for _, d := range []struct {
+		framing shared.Framing
+		format  shared.FormatID
+	}{{s.params.FramingIn, s.params.MessageFormatIn}, {s.params.FramingOut, s.params.MessageFormatOut}} {
+		if d.framing == shared.FramingLine && shared.DefaultFraming(d.format) != shared.FramingLine {
+			return plugin.ConfigError(fmt.Errorf("service %d: framing line cannot carry %s: use framing length32", s.params.ID, d.format))
+		}
+	}
+	return nil
 }
 
 // unixOverhead is what the kernel keeps of SO_SNDBUF for itself on a unix packet.

@@ -148,7 +148,7 @@ func (sl *slot) unlink(key sourceKey, gone func(*source) bool, closed []*source)
 func (s *SocketService) sourceAt(address string) plugin.Client {
 	key := sourceKey{path: address}
 	if remote, err := netip.ParseAddrPort(address); err == nil {
-		key = sourceKey{remote: remote}
+		key = sourceKey{remote: netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())}
 	}
 	for _, sl := range s.allSlots() {
 		sl.mu.Lock()

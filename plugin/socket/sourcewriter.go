@@ -96,7 +96,7 @@ func (sl *slot) refuse(d *datagram, e *shared.Error, now int64) {
 	if d.from == nil || !sl.refusals.allow(now) {
 		return
 	}
-	if answer := sl.service.refusal(e, nil); answer != nil {
+	if answer := sl.service.refusal(e); answer != nil {
 		unix.SendmsgN(sl.socket.FD, answer, sl.answerFrom(d.anc), d.from, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
 	}
 }

@@ -1,0 +1,63 @@
+# `make help` lists the targets.
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+PLUGINS := udp tcp unix
+FUZZTIME ?= 3s
+
+GO := go
+BUILD := $(GO) build -trimpath -buildvcs=false
+STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
+# The race detector needs a C compiler, without which Go turns cgo off.
+RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+GOFMT = "$$($(GO) env GOROOT)/bin/gofmt"
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test format vet lint walls generated unit fuzz generate bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/antano and bin/plugins/antano-service-*
+	@mkdir -p bin/plugins
+	$(BUILD) -ldflags '-X main.version=$(VERSION)' -o bin/antano ./cmd/antano
+	@set -e; for p in $(PLUGINS); do \
+		echo "$(BUILD) -o bin/plugins/antano-service-$$p ./plugins/$$p"; \
+		$(BUILD) -ldflags '-X main.version=$(VERSION)' -o bin/plugins/antano-service-$$p ./plugins/$$p; done
+
+run: build ## build, then run the development services until Ctrl-C
+	bin/antano run
+
+test: format build vet lint walls generated unit fuzz ## everything that CI checks
+
+format: ## check that every file is as gofmt writes it
+	@bad=$$($(GOFMT) -l .); \
+	if [ -n "$$bad" ]; then echo "not formatted, run gofmt -w:"; echo "$$bad"; exit 1; fi
+
+vet: ## go vet, tests included
+	$(GO) vet ./...
+	cd bench && $(GO) vet ./...
+
+lint: ## staticcheck, the version pinned in tools/go.mod
+	$(STATICCHECK) ./...
+
+walls: ## check who imports whom, and the habits of this code
+	$(GO) test .
+
+generated: ## check that generated code is up to date
+	tools/generate --check
+
+unit: ## all tests, with the race detector where there is a C compiler
+	$(if $(RACE),,@echo "no C compiler: testing without the race detector (apt-get install gcc libc6-dev)")
+	$(GO) test $(RACE) -timeout 8m ./...
+
+fuzz: ## run every fuzz target for FUZZTIME each
+	tools/fuzz $(FUZZTIME)
+
+generate: ## generate code anew (needs protoc, Debian's protobuf-compiler)
+	tools/generate
+
+bench: build ## measure this machine, beside bare yardsticks
+	cd bench && $(GO) run . -antano ../bin/antano
+
+clean: ## remove what was built
+	rm -rf bin

@@ -18,8 +18,9 @@ import (
 type execFunc func(path string) error
 
 // withBinary calls exec with a path to the file that spec names. The path ends in
-// the plugin's file name, which is what ps shows.
-func withBinary(spec *Spec, exec execFunc) error {
+// the plugin's file name, which is what ps shows. In the child it leads through a
+// descriptor that fds, which move there before the exec, do not overwrite.
+func withBinary(spec *Spec, fds []uintptr, exec execFunc) error {
 	file := spec.Binary
 	if file == nil {
 		f, err := os.Open(spec.Path)
@@ -35,21 +36,34 @@ func withBinary(spec *Spec, exec execFunc) error {
 	if isScript(file) {
 		return explainExec(spec.Path, file, exec(spec.Path))
 	}
-	conn, err := file.SyscallConn()
+	fd, err := dupAbove(file, fds)
 	if err != nil {
 		return err
 	}
+	defer unix.Close(fd)
 	link := filepath.Join(spec.Dir, filepath.Base(spec.Path))
-	var failed error
-	// The file cannot be closed, nor its number reused, while Control runs.
-	err = conn.Control(func(fd uintptr) {
-		if failed = os.Symlink(fmt.Sprintf("/proc/self/fd/%d", fd), link); failed != nil {
-			return
-		}
-		defer os.Remove(link)
-		failed = explainExec(spec.Path, file, exec(link))
-	})
-	return errors.Join(err, failed)
+	if err := os.Symlink(fmt.Sprintf("/proc/self/fd/%d", fd), link); err != nil {
+		return err
+	}
+	defer os.Remove(link)
+	return explainExec(spec.Path, file, exec(link))
+}
+
+// dupAbove duplicates file to a number that syscall.ForkExec leaves alone: it moves
+// fds to 0, 1, 2 …, those that are in the way first to numbers above all of them.
+func dupAbove(file *os.File, fds []uintptr) (int, error) {
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	free := len(fds)
+	for _, fd := range fds {
+		free = max(free, int(fd))
+	}
+	free += len(fds) + 16
+	dup := -1
+	cerr := conn.Control(func(fd uintptr) { dup, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, free) })
+	return dup, errors.Join(cerr, err)
 }
 
 func isScript(file *os.File) bool {

@@ -33,7 +33,7 @@ type child struct {
 func fork(spec *Spec, env []string, fds []uintptr) (*child, error) {
 	c := &child{}
 	pidfd := -1
-	err := withBinary(spec, func(path string) (err error) {
+	err := withBinary(spec, fds, func(path string) (err error) {
 		c.started = time.Now()
 		c.pid, err = syscall.ForkExec(path, []string{spec.Path}, &syscall.ProcAttr{
 			Env:   env,

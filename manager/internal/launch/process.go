@@ -97,7 +97,8 @@ func (p *Process) Drain(ctx context.Context, deadline time.Duration) (unfinished
 }
 
 // Stop has the plugin close everything; it exits by itself afterwards, see Done. A
-// plugin that exits before its answer is read has stopped too.
+// plugin that exits before its answer is read has stopped too. Nothing can be called
+// after a Stop that was answered.
 func (p *Process) Stop(ctx context.Context) error {
 	err := p.call(ctx, "stop", func(ctx context.Context) error {
 		_, err := p.rpc.Stop(ctx, &pluginpb.StopRequest{})
@@ -105,6 +106,9 @@ func (p *Process) Stop(ctx context.Context) error {
 	})
 	if errors.Is(err, ErrExited) && p.Exit().Code == 0 {
 		return nil
+	}
+	if err == nil {
+		p.conns.close() // a server that stops gracefully waits for its streams
 	}
 	return err
 }

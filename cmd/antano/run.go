@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"github.com/antano/antano/manager"
+)
+
+const logo = `
+    _         _
+   / \  _ __ | |_ __ _ _ __   ___
+  / _ \| '_ \| __/ _' | '_ \ / _ \
+ / ___ \ | | | || (_| | | | | (_) |
+/_/   \_\_| |_|\__\__,_|_| |_|\___/
+
+`
+
+// paramsFlags are the flags of every command that reads params.
+type paramsFlags struct {
+	params     string
+	pluginDirs []string
+	id         int
+	address    string
+	runtimeDir string
+}
+
+func (f *paramsFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.params, "params", "", "params file, YAML or JSON (default: built-in development params)")
+	c.Flags().StringArrayVar(&f.pluginDirs, "plugin-dir", nil, "directory with antano-service-* plugins (repeatable; default: plugins/ beside this binary, then $ANTANO_PLUGIN_DIR)")
+	c.Flags().IntVarP(&f.id, "id", "i", 0, "antano server id whose services to run; -1: the development params")
+	c.Flags().StringVarP(&f.address, "address", "a", "", "replaces host in every row")
+	c.Flags().StringVar(&f.runtimeDir, "runtime-dir", "", "directory for sockets and locks (default: /run/antano/ID, $XDG_RUNTIME_DIR/antano/ID or /tmp/antano-UID/ID)")
+}
+
+func (f *paramsFlags) config(c *cobra.Command) manager.Config {
+	cfg := manager.Config{
+		Params: f.params, PluginDirs: f.pluginDirs, ServerID: f.id, ServerIDGiven: c.Flags().Changed("id"),
+		Address: f.address, RuntimeDir: f.runtimeDir, Version: version, Logger: hclog.NewNullLogger(),
+	}
+	if f.id == -1 {
+		cfg.Params, cfg.ServerID, cfg.ServerIDGiven = "", 0, false
+	}
+	return cfg
+}
+
+func newRun() *cobra.Command {
+	var f paramsFlags
+	var level, format string
+	var hideLogo bool
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Run the server in the foreground",
+		Long: `Run the server in the foreground: one line per service on standard output, then a
+line that is exactly "ready". SIGINT or SIGTERM drains and stops, a second one kills.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			logger, err := newLogger(level, format)
+			if err != nil {
+				return err
+			}
+			if !hideLogo {
+				fmt.Fprint(c.ErrOrStderr(), logo)
+			}
+			cfg := f.config(c)
+			cfg.Logger = logger
+			cfg.OnReady = func(s manager.Status) { printReady(c, s) }
+			return run(c.Context(), cfg)
+		},
+	}
+	f.register(c)
+	c.Flags().StringVarP(&level, "log-level", "l", "info", "trace, debug, info, warn or error")
+	c.Flags().StringVar(&format, "log-format", "text", "text or json")
+	c.Flags().BoolVarP(&hideLogo, "hide-logo", "d", false, "do not print the logo")
+	return c
+}
+
+// run stops gently when ctx ends and kills on the next signal after that.
+func run(ctx context.Context, cfg manager.Config) error {
+	again := make(chan os.Signal, 2)
+	signal.Notify(again, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(again)
+	server, err := manager.Load(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		for range 2 { // the first signal also ended ctx
+			select {
+			case <-again:
+			case <-done:
+				return
+			}
+		}
+		server.Kill()
+	}()
+	return server.Run(ctx)
+}
+
+func printReady(c *cobra.Command, s manager.Status) {
+	out := c.OutOrStdout()
+	for _, svc := range s.Services {
+		fmt.Fprintf(out, "service %d %s: %s on %s, %d of %d processes ready\n",
+			svc.ID, svc.Name, svc.Type, svc.Address, svc.Ready(), len(svc.Processes))
+	}
+	fmt.Fprintln(out, "ready")
+}
+
+func newLogger(level, format string) (hclog.Logger, error) {
+	l := hclog.LevelFromString(level)
+	if l == hclog.NoLevel {
+		return nil, usageError("--log-level %q is not trace, debug, info, warn or error", level)
+	}
+	if format != "text" && format != "json" {
+		return nil, usageError("--log-format %q is not text or json", format)
+	}
+	return hclog.New(&hclog.LoggerOptions{Name: "antano", Level: l, Output: os.Stderr, JSONFormat: format == "json"}), nil
+}
+
+func newValidate() *cobra.Command {
+	var f paramsFlags
+	c := &cobra.Command{
+		Use:   "validate",
+		Short: "Check params and plugins and print the plan",
+		Long:  "Check params, plugins, settings and addresses, and print the plan. Nothing that serves is started.",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			server, err := manager.Load(c.Context(), f.config(c))
+			if err != nil {
+				return err
+			}
+			if err := server.CheckAddresses(); err != nil {
+				return err
+			}
+			_, err = server.Plan().WriteTo(c.OutOrStdout())
+			return err
+		},
+	}
+	f.register(c)
+	return c
+}

@@ -1,0 +1,183 @@
+package manager
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/antano/antano/manager/internal/event"
+	"github.com/antano/antano/manager/internal/launch"
+	"github.com/antano/antano/manager/internal/process"
+	"github.com/antano/antano/manager/internal/relay"
+	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/control"
+)
+
+// instance is one start of a worker: the launched process and its relay link.
+type instance struct {
+	w      *worker
+	gen    int
+	proc   *launch.Process
+	link   *relay.Link
+	secret [32]byte
+	logs   *logTap
+	failed chan error
+
+	watch   sync.WaitGroup
+	closing chan struct{}
+
+	drainOnce sync.Once
+	drained   error
+}
+
+// launch starts a generation of the worker's process. With an error nothing is left.
+func (w *worker) launch(ctx context.Context, generation int) (_ *instance, err error) {
+	s := w.service.server
+	dir, err := s.dir.MakeProcess(w.id)
+	if err != nil {
+		return nil, err
+	}
+	i := &instance{w: w, gen: generation, failed: make(chan error, 1), closing: make(chan struct{})}
+	if _, err := rand.Read(i.secret[:]); err != nil {
+		return nil, fmt.Errorf("make the secret of %s: %w", w, err)
+	}
+	i.link = s.router.Expect(relay.Launch{
+		Process: uint16(w.id), Generation: uint32(generation), Service: w.service.plan.Params.ID,
+		Secret: i.secret, UID: os.Getuid(), QueueLimit: w.service.plan.Params.Limits.ProcessQueueBytes,
+	})
+	defer func() {
+		if err != nil {
+			i.link.Close()
+			err = errors.Join(err, s.dir.RemoveProcess(w.id))
+		}
+	}()
+	i.logs = newLogTap(s.cfg.Logger, event.Ref{Service: w.service.plan.Params.ID, Name: w.service.plan.Params.Name, Process: w.id, Generation: generation})
+	i.proc, err = launch.Start(ctx, launch.Spec{
+		Path: w.service.plan.Plugin.Path, Binary: w.service.binary, Dir: dir,
+		Files: w.service.files(), StartTimeout: s.plan.params.Timeouts.Start,
+		Stdout: func(r io.Reader) { i.logs.read("stdout", r) },
+		Stderr: func(r io.Reader) { i.logs.read("stderr", r) },
+	})
+	if err != nil {
+		var failed *launch.Error
+		if errors.As(err, &failed) && failed.Exit != nil {
+			return nil, &process.ExitError{Exit: *failed.Exit, Err: err}
+		}
+		return nil, err
+	}
+	i.logs.pid(i.proc.PID())
+	i.link.Admit(i.proc.PID())
+	i.watch.Go(i.watchLink)
+	return i, nil
+}
+
+// watchLink reports a link that breaks under a process that lives.
+func (i *instance) watchLink() {
+	select {
+	case <-i.link.Down():
+		select {
+		case i.failed <- fmt.Errorf("relay link: %w", i.link.Err()):
+		default:
+		}
+	case <-i.closing:
+	}
+}
+
+func (i *instance) PID() int { return i.proc.PID() }
+
+func (i *instance) Start(ctx context.Context) error {
+	svc := i.w.service
+	params := svc.plan.Params
+	params.Limits.MaxClients = share(params.Limits.MaxClients, len(svc.workers), i.w.row)
+	err := i.proc.Start(ctx, control.Start{
+		Identity: shared.Identity{ServerID: svc.server.plan.ServerID, ServiceID: params.ID, Service: params.Name, ProcessID: i.w.id, Generation: i.gen},
+		Params:   params, RelaySocket: svc.server.dir.Socket(relaySocket), Secret: i.secret,
+		ShareRow: i.w.row, ShareRows: len(svc.workers),
+		PushBack: svc.server.plan.params.PushBack, HandlerTimeout: svc.server.plan.params.Timeouts.Handler,
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-i.link.Up():
+		return nil
+	case <-i.link.Down():
+		return fmt.Errorf("relay link: %w", i.link.Err())
+	case <-i.proc.Done():
+		return launch.ErrExited
+	case <-ctx.Done():
+		return fmt.Errorf("the plugin answered Start without a relay link: %w", ctx.Err())
+	}
+}
+
+// share is the part of a bound that row i of n has; the parts add up to all of it.
+func share(all, n, i int) int {
+	part := all / n
+	if i < all%n {
+		part++
+	}
+	return max(part, 1)
+}
+
+// Drain is asked for once: when the whole server stops, or when this process does.
+func (i *instance) Drain(ctx context.Context, deadline time.Time) error {
+	i.drainOnce.Do(func() {
+		i.link.Drain()
+		var unfinished int
+		unfinished, i.drained = i.proc.Drain(ctx, time.Until(deadline))
+		if i.drained == nil && unfinished > 0 {
+			i.w.service.server.cfg.Logger.Warn("clients did not take their output before the drain deadline",
+				"service", i.w.service.plan.Params.Name, "process", i.w.id, "clients", unfinished)
+		}
+	})
+	return i.drained
+}
+
+func (i *instance) Stop(ctx context.Context) error { return i.proc.Stop(ctx) }
+
+func (i *instance) Signal(sig os.Signal) error {
+	s, ok := sig.(syscall.Signal)
+	if !ok {
+		return fmt.Errorf("signal %v cannot be sent", sig)
+	}
+	return i.proc.Signal(s)
+}
+
+func (i *instance) Kill() { i.proc.Kill() }
+
+func (i *instance) Done() <-chan struct{} { return i.proc.Done() }
+
+func (i *instance) Failed() <-chan error { return i.failed }
+
+func (i *instance) Health(ctx context.Context) (string, error) { return i.link.Health(ctx) }
+
+func (i *instance) Exit() event.Exit {
+	exit := i.proc.Exit()
+	tail, panicked := i.logs.evidence()
+	exit.Stderr = tail
+	if panicked != "" {
+		exit.Cause = panicked
+	}
+	return exit
+}
+
+// Close releases everything; the process has been reaped or is killed now. The link
+// comes first, so that what was owed by the process is answered at once.
+func (i *instance) Close() {
+	close(i.closing)
+	i.watch.Wait()
+	if err := i.proc.Close(); err != nil {
+		i.w.service.server.cfg.Logger.Error("clean up after a process", "service", i.w.service.plan.Params.Name, "process", i.w.id, "err", err)
+	}
+	i.link.Close()
+	i.w.closed(i)
+	if err := i.w.service.server.dir.RemoveProcess(i.w.id); err != nil {
+		i.w.service.server.cfg.Logger.Error("remove the directory of a process", "service", i.w.service.plan.Params.Name, "process", i.w.id, "err", err)
+	}
+}

@@ -1,0 +1,52 @@
+package manager
+
+import (
+	"io"
+	"sync/atomic"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/antano/antano/manager/internal/event"
+	"github.com/antano/antano/manager/internal/logs"
+)
+
+// logTap turns what one start of a process prints into records of the manager's log,
+// tagged with who printed it, and keeps the evidence for its exit.
+type logTap struct {
+	logger hclog.Logger
+	id     atomic.Int64
+	tail   logs.Tail
+}
+
+func newLogTap(l hclog.Logger, ref event.Ref) *logTap {
+	return &logTap{logger: l.With("service", ref.Name, "process", ref.Process, "generation", ref.Generation)}
+}
+
+// pid tags what is printed from now on.
+func (t *logTap) pid(pid int) { t.id.Store(int64(pid)) }
+
+// read forwards one stream until it ends.
+func (t *logTap) read(stream string, r io.Reader) {
+	o := logs.Options{Emit: func(rec logs.Record) { t.emit(stream, rec) }}
+	if stream == "stderr" {
+		o.Tail = &t.tail
+	}
+	if err := logs.Read(r, o); err != nil {
+		t.logger.Warn("read what a plugin prints", "stream", stream, "err", err)
+	}
+}
+
+func (t *logTap) emit(stream string, rec logs.Record) {
+	args := make([]any, 0, 2*len(rec.Fields)+4)
+	if pid := t.id.Load(); pid != 0 {
+		args = append(args, "pid", pid)
+	}
+	if stream == "stdout" {
+		args = append(args, "stream", stream)
+	}
+	args = append(args, rec.Fields...)
+	t.logger.Log(rec.Level, rec.Message, args...)
+}
+
+// evidence is the last lines on stderr, and the text of a panic if there was one.
+func (t *logTap) evidence() (lines []string, panicked string) { return t.tail.Lines(), t.tail.Panic() }

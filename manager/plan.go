@@ -1,0 +1,213 @@
+package manager
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/antano/antano/manager/internal/listener"
+	"github.com/antano/antano/manager/internal/params"
+	"github.com/antano/antano/shared"
+)
+
+// internalName is the name and internalSocket the file of service 0.
+const (
+	internalName   = params.InternalName
+	internalSocket = "internal.sock"
+)
+
+// Plan is what a server is going to run: a pure result of params and of what the
+// plugins describe. It holds the services of one server in the order of the file.
+type Plan struct {
+	ServerID   int
+	ServerName string
+	RuntimeDir string
+	Services   []PlannedService
+	params     *params.Params
+}
+
+// PlannedService is one row with its plugin and its process ids.
+type PlannedService struct {
+	Params     shared.ServiceParams // limits are those of the whole service
+	Plugin     Plugin
+	ProcessIDs []int
+	restart    params.Restart
+}
+
+// makePlan assigns process ids and checks each row against its plugin. The error
+// lists everything that is wrong.
+func makePlan(p *params.Params, server params.Server, rows []params.Row, plugins map[string]Plugin, runtimeDir string) (*Plan, error) {
+	plan := &Plan{ServerID: server.ID, ServerName: server.Name, RuntimeDir: runtimeDir, params: p}
+	transports := make(map[string]shared.Transport)
+	for name, plugin := range plugins {
+		transports[name] = plugin.Description.Transport
+	}
+	var issues params.Errors
+	if err := params.Resolve(rows, transports); err != nil {
+		more, ok := err.(params.Errors)
+		if !ok {
+			return nil, err
+		}
+		issues = append(issues, more...)
+	}
+	next := 1
+	for _, row := range rows {
+		plugin, ok := plugins[row.ServiceType]
+		if !ok {
+			continue // its absence was reported when it was looked for
+		}
+		if plugin.Description.Transport == shared.TransportUnix && !filepath.IsAbs(row.Endpoint) {
+			row.Endpoint = filepath.Join(runtimeDir, row.Endpoint)
+		}
+		issues = append(issues, checkRow(row, plugin)...)
+		s := PlannedService{Params: row.ServiceParams, Plugin: plugin, restart: row.Restart}
+		for range row.Processes {
+			s.ProcessIDs = append(s.ProcessIDs, next)
+			next++
+		}
+		plan.Services = append(plan.Services, s)
+	}
+	if len(issues) > 0 {
+		return nil, configError{issues}
+	}
+	return plan, nil
+}
+
+// checkRow holds a row against what its plugin describes.
+func checkRow(row params.Row, plugin Plugin) params.Errors {
+	var issues params.Errors
+	d := plugin.Description
+	if !slices.Contains(d.FormatsIn, row.MessageFormatIn) {
+		issues = append(issues, row.Issue("message_format_in", "is %s, which plugin %s does not read; it reads %s", row.MessageFormatIn, d.Name, formats(d.FormatsIn)))
+	}
+	if !slices.Contains(d.FormatsOut, row.MessageFormatOut) {
+		issues = append(issues, row.Issue("message_format_out", "is %s, which plugin %s does not write; it writes %s", row.MessageFormatOut, d.Name, formats(d.FormatsOut)))
+	}
+	if d.Transport == shared.TransportUnix && len(row.Endpoint) > listener.MaxPath {
+		issues = append(issues, row.Issue("endpoint", "is %s, %d bytes where a Unix socket has room for %d; choose a shorter path or --runtime-dir", row.Endpoint, len(row.Endpoint), listener.MaxPath))
+	}
+	if text := checkSettings(row.Settings, d.Settings); text != "" {
+		issues = append(issues, row.Issue("settings", "%s", text))
+	}
+	return issues
+}
+
+func formats(ids []shared.FormatID) string {
+	var names []string
+	for _, id := range ids {
+		names = append(names, id.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+// checkSettings validates settings against the schema that the plugin describes and
+// returns what is wrong as one sentence. Without a schema only {} will do.
+func checkSettings(settings, schema json.RawMessage) string {
+	if len(settings) == 0 {
+		settings = json.RawMessage("{}")
+	}
+	if len(schema) == 0 {
+		schema = json.RawMessage(`{"type":"object","additionalProperties":false}`)
+	}
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(schema)))
+	if err != nil {
+		return "cannot be checked, the plugin's schema is not JSON: " + err.Error()
+	}
+	c := jsonschema.NewCompiler()
+	c.UseLoader(jsonschema.SchemeURLLoader{}) // a plugin's schema reads no files
+	if err := c.AddResource("settings.json", doc); err != nil {
+		return "cannot be checked, the plugin's schema is unusable: " + err.Error()
+	}
+	compiled, err := c.Compile("settings.json")
+	if err != nil {
+		return "cannot be checked, the plugin's schema is unusable: " + err.Error()
+	}
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(string(settings)))
+	if err != nil {
+		return "are not JSON: " + err.Error()
+	}
+	if err := compiled.Validate(value); err != nil {
+		return "do not fit the plugin's schema: " + oneLine(err.Error())
+	}
+	return ""
+}
+
+// oneLine folds a validator's report.
+func oneLine(text string) string {
+	lines := strings.Split(text, "\n")
+	if len(lines) > 1 {
+		lines = lines[1:] // the first only names the schema
+	}
+	for i, l := range lines {
+		lines[i] = strings.TrimPrefix(strings.TrimSpace(l), "- ")
+	}
+	return strings.Join(lines, "; ")
+}
+
+// internalService is service 0: a unix stream service of the manager's own. Source:
+// design "The internal service", the seed's start_internal_service.
+func internalService(runtimeDir string, serverID int, plugin Plugin, restart params.Restart) PlannedService {
+	restart.Limit = 0
+	return PlannedService{
+		Plugin: plugin, ProcessIDs: []int{0}, restart: restart,
+		Params: shared.ServiceParams{
+			ID: 0, AntanoServerID: serverID, ServiceTypeID: shared.TypeUnix, ServiceType: "unix", Name: internalName,
+			Endpoint: filepath.Join(runtimeDir, internalSocket), Mode: 0o600, SocketType: shared.SocketStream,
+			MessageFormatIn: shared.FormatJSON, MessageFormatOut: shared.FormatJSON,
+			FramingIn: shared.FramingLine, FramingOut: shared.FramingLine,
+			Processes: 1, Backlog: listener.DefaultBacklog, Limits: shared.DefaultLimits(),
+		},
+	}
+}
+
+// address is where a planned service will listen, for people.
+func (s PlannedService) address() string {
+	switch s.Plugin.Description.Transport {
+	case shared.TransportUnix:
+		return s.Params.Endpoint
+	case shared.TransportTCP, shared.TransportUDP:
+		return hostPort(s.Params.Host, s.Params.Port)
+	}
+	return "no socket"
+}
+
+// WriteTo prints the plan for people.
+func (p *Plan) WriteTo(w io.Writer) (int64, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "server %d (%s), runtime directory %s\n", p.ServerID, p.ServerName, p.RuntimeDir)
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "SERVICE\tNAME\tTYPE\tADDRESS\tFORMATS\tPROCESSES\tPLUGIN")
+	for _, s := range p.Services {
+		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Params.ID, s.Params.Name, s.Params.ServiceType, s.address(),
+			describeFormats(s.Params), idRange(s.ProcessIDs), s.Plugin.Path)
+	}
+	if err := tw.Flush(); err != nil {
+		return 0, err
+	}
+	n, err := io.WriteString(w, b.String())
+	return int64(n), err
+}
+
+func describeFormats(p shared.ServiceParams) string {
+	in, out := p.MessageFormatIn.String(), p.MessageFormatOut.String()
+	if p.FramingIn != shared.FramingNone {
+		in, out = in+"/"+string(p.FramingIn), out+"/"+string(p.FramingOut)
+	}
+	if in == out {
+		return in
+	}
+	return in + " in, " + out + " out"
+}
+
+func idRange(ids []int) string {
+	if len(ids) == 1 {
+		return fmt.Sprint(ids[0])
+	}
+	return fmt.Sprintf("%d-%d", ids[0], ids[len(ids)-1])
+}

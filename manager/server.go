@@ -1,0 +1,375 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/antano/antano/manager/internal/control"
+	"github.com/antano/antano/manager/internal/params"
+	"github.com/antano/antano/manager/internal/relay"
+	"github.com/antano/antano/manager/internal/runtimedir"
+	"github.com/antano/antano/shared"
+)
+
+// Config says what to run.
+type Config struct {
+	Params        string // path of the params file; empty: the built-in development params
+	PluginDirs    []string
+	ServerID      int
+	ServerIDGiven bool
+	Address       string // replaces host in every row; empty: as params say
+	RuntimeDir    string // empty: that of the server id
+	Version       string
+	Logger        hclog.Logger
+	// OnReady is told once, when every process is ready or failed and every service
+	// has a ready one.
+	OnReady func(Status)
+}
+
+// Server is one antano server: a plan, and what runs it. Source: design "How it
+// runs".
+type Server struct {
+	cfg      Config
+	plan     *Plan
+	unix     Plugin // runs the internal service; no Path when there is none
+	started  time.Time
+	dir      *runtimedir.Dir
+	router   *relay.Router
+	lifeline lifeline
+	draining atomic.Bool
+	ready    atomic.Bool
+
+	mu       sync.Mutex // guards what follows
+	services []*Service
+	internal *Service
+	killed   bool
+}
+
+// Load reads params, finds and describes the plugins and makes the plan. It starts
+// nothing that stays. All mistakes are reported at once; errors that only a change
+// of configuration mends wrap ErrConfig, those of the command line ErrUsage.
+func Load(ctx context.Context, cfg Config) (*Server, error) {
+	p, server, rows, err := readParams(cfg)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := RuntimeDir(cfg.RuntimeDir, server.ID)
+	if err != nil {
+		return nil, err
+	}
+	plugins, issues := findPlugins(ctx, cfg.PluginDirs, rows)
+	plan, err := makePlan(p, server, rows, plugins, dir)
+	if len(issues) > 0 {
+		var more params.Errors
+		if errors.As(err, &more) {
+			issues = append(issues, more...)
+		}
+		slices.SortStableFunc(issues, func(a, b params.Issue) int { return a.Line - b.Line })
+		return nil, configError{issues}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, plan: plan, started: time.Now()}
+	s.unix, err = findInternal(ctx, cfg.PluginDirs, plugins)
+	if err != nil {
+		cfg.Logger.Warn("the internal service is not available, so send and listen are not", "err", err)
+	}
+	return s, nil
+}
+
+// readParams reads the file, or the built-in params, and picks one server.
+func readParams(cfg Config) (*params.Params, params.Server, []params.Row, error) {
+	if cfg.Params == "" {
+		id := 1
+		if cfg.ServerIDGiven {
+			id = cfg.ServerID
+		}
+		dir, err := RuntimeDir(cfg.RuntimeDir, id)
+		if err != nil {
+			return nil, params.Server{}, nil, err
+		}
+		p := params.Development(dir)
+		for i := range p.Services {
+			p.Services[i].AntanoServerID = id
+		}
+		return selectServer(p, cfg)
+	}
+	p, err := params.Load(cfg.Params)
+	if err != nil {
+		return nil, params.Server{}, nil, configError{err}
+	}
+	return selectServer(p, cfg)
+}
+
+func selectServer(p *params.Params, cfg Config) (*params.Params, params.Server, []params.Row, error) {
+	server, rows, err := p.SelectServer(cfg.ServerID, cfg.ServerIDGiven)
+	switch {
+	case errors.Is(err, params.ErrAmbiguousServer):
+		return nil, server, nil, usageError{err}
+	case err != nil:
+		return nil, server, nil, configError{err}
+	}
+	if cfg.Address != "" {
+		for i := range rows {
+			rows[i].Host = cfg.Address
+		}
+	}
+	return p, server, rows, nil
+}
+
+// RuntimeDir is the runtime directory of a server: flag when given, else the default
+// for its id. It need not exist.
+func RuntimeDir(flag string, serverID int) (string, error) { return runtimedir.Choose(flag, serverID) }
+
+// Plan is what the server runs.
+func (s *Server) Plan() *Plan { return s.plan }
+
+// CheckAddresses binds every address of the plan and lets go of it again. Addresses
+// that a server in the same runtime directory holds by itself are not tried.
+func (s *Server) CheckAddresses() error {
+	own := map[string]bool{}
+	if c, err := Connect(s.plan.RuntimeDir); err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if st, err := c.Status(ctx); err == nil {
+			for _, svc := range st.Services {
+				own[svc.Type+" "+svc.Address] = true
+			}
+		}
+	}
+	var all []error
+	for _, row := range s.plan.Services {
+		if own[row.Params.ServiceType+" "+row.address()] || row.inMissingDir() {
+			continue
+		}
+		probe := &Service{plan: row}
+		if err := probe.bind(); err != nil {
+			all = append(all, fmt.Errorf("service %s: %w", row.Params.Name, err))
+		}
+		probe.close()
+	}
+	return errors.Join(all...)
+}
+
+const (
+	stopGrace   = time.Second // for what follows the last process
+	relaySocket = runtimedir.Relay
+)
+
+// Run runs the server until ctx ends, then drains and stops it, and returns when no
+// process, socket or directory is left. It is called once.
+func (s *Server) Run(ctx context.Context) (err error) {
+	if s.dir, err = runtimedir.Open(s.plan.RuntimeDir); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.dir.Close()) }()
+	if s.lifeline, err = newLifeline(); err != nil {
+		return err
+	}
+	defer s.lifeline.close()
+	s.router = relay.New(relay.Config{ServerID: uint8(s.plan.ServerID), OnRefused: func(err error) {
+		s.cfg.Logger.Warn("a connection to the relay socket was refused", "err", err)
+	}})
+	defer s.closeServices()
+	for _, row := range s.plan.Services {
+		svc, err := GetService(row, s)
+		if err != nil {
+			return err
+		}
+		s.services = append(s.services, svc)
+	}
+	relayListener, err := s.listen(relaySocket)
+	if err != nil {
+		return err
+	}
+	controlListener, err := s.listen(runtimedir.Control)
+	if err != nil {
+		return errors.Join(err, relayListener.Close())
+	}
+	return s.serve(ctx, relayListener, controlListener)
+}
+
+// listen opens a socket of our own in the runtime directory, which only our user can
+// enter.
+func (s *Server) listen(name string) (*net.UnixListener, error) {
+	path := s.dir.Socket(name)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	return l, nil
+}
+
+// serve runs everything that has a goroutine. Relay and control outlive the
+// processes, which need the one to drain and are watched through the other.
+func (s *Server) serve(ctx context.Context, relayListener, controlListener *net.UnixListener) error {
+	outer, endOuter := context.WithCancel(context.WithoutCancel(ctx))
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var around, processes sync.WaitGroup
+	defer around.Wait()
+	defer endOuter()
+	failed := make(chan error, 2)
+	around.Go(func() { failed <- s.router.Serve(outer, relayListener) })
+	around.Go(func() { failed <- control.Serve(outer, controlListener, backend{s}) })
+	s.announce()
+	processes.Go(func() { RunProcesses(run, s.services) })
+	if _, err := StartInternalService(run, s, &processes); err != nil {
+		s.cfg.Logger.Error("the internal service does not run", "err", err)
+	}
+	err := s.startUp(ctx)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-failed:
+		}
+	}
+	s.drain()
+	stop()
+	processes.Wait()
+	return err
+}
+
+// startUp waits for the processes and says so. The error is that of a service that
+// has none.
+func (s *Server) startUp(ctx context.Context) error {
+	for _, svc := range s.services {
+		if svc.settled(ctx) || ctx.Err() != nil {
+			continue
+		}
+		err := fmt.Errorf("service %s has no process that became ready: %s", svc.plan.Params.Name, svc.lastCause())
+		if svc.exitedConfig() {
+			err = configError{err}
+		}
+		return err
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	if s.internal != nil {
+		s.internal.settled(ctx) // never fatal
+	}
+	s.ready.Store(true)
+	if s.cfg.OnReady != nil {
+		s.cfg.OnReady(s.Status())
+	}
+	return nil
+}
+
+// announce tells the relay which processes there are.
+func (s *Server) announce() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := make(map[int64][]uint16)
+	for _, svc := range s.all() {
+		for _, w := range svc.workers {
+			known[svc.plan.Params.ID] = append(known[svc.plan.Params.ID], uint16(w.id))
+		}
+	}
+	s.router.SetServices(known)
+}
+
+// all are the services and, first, the internal one. s.mu is held.
+func (s *Server) all() []*Service {
+	if s.internal == nil {
+		return s.services
+	}
+	return append(append([]*Service(nil), s.services...), s.internal)
+}
+
+// StartInternalService assembles and runs service 0, through which local programs
+// enter the relay, and returns its params. Its processes are part of running and
+// end with ctx. Without a unix plugin it is an error and the server goes on.
+// Source: the seed's start_internal_service.
+func StartInternalService(ctx context.Context, server *Server, running *sync.WaitGroup) (shared.ServiceParams, error) {
+	if server.unix.Path == "" {
+		return shared.ServiceParams{}, errors.New("there is no unix plugin; add antano-service-unix to a plugin directory")
+	}
+	row := internalService(server.plan.RuntimeDir, server.plan.ServerID, server.unix, server.plan.params.Restart)
+	svc, err := GetService(row, server)
+	if err != nil {
+		return row.Params, err
+	}
+	server.mu.Lock()
+	server.internal = svc
+	server.mu.Unlock()
+	server.announce()
+	running.Go(func() { RunProcesses(ctx, []*Service{svc}) })
+	return row.Params, nil
+}
+
+// drain has all processes finish what they owe before any of them is stopped, since
+// they may owe it to each other.
+func (s *Server) drain() {
+	s.draining.Store(true)
+	s.router.Shutdown()
+	deadline := time.Now().Add(s.plan.params.Timeouts.Drain)
+	ctx, cancel := context.WithDeadline(context.Background(), deadline.Add(stopGrace))
+	defer cancel()
+	s.mu.Lock()
+	all := s.all()
+	killed := s.killed
+	s.mu.Unlock()
+	if killed {
+		return
+	}
+	s.cfg.Logger.Info("draining", "deadline", s.plan.params.Timeouts.Drain)
+	var wg sync.WaitGroup
+	for _, svc := range all {
+		wg.Go(func() { svc.drain(ctx, deadline) })
+	}
+	wg.Wait()
+}
+
+// Kill makes a stop that is under way kill every process at once. Safe for concurrent
+// use at any time; it does not wait.
+func (s *Server) Kill() {
+	s.mu.Lock()
+	s.killed = true
+	all := s.all()
+	s.mu.Unlock()
+	for _, svc := range all {
+		for _, w := range svc.workers {
+			w.process.Kill()
+			if i := w.instance(); i != nil {
+				i.Kill()
+			}
+		}
+	}
+}
+
+func (s *Server) closeServices() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, svc := range s.all() {
+		svc.close()
+	}
+}
+
+// Status is the server at this moment. Safe for concurrent use.
+func (s *Server) Status() Status {
+	now := time.Now()
+	st := Status{ServerID: s.plan.ServerID, PID: os.Getpid(), Version: s.cfg.Version, State: "starting", UptimeS: now.Sub(s.started).Seconds()}
+	switch {
+	case s.draining.Load():
+		st.State = "draining"
+	case s.ready.Load():
+		st.State = "ready"
+	}
+	s.mu.Lock()
+	all := s.all()
+	s.mu.Unlock()
+	for _, svc := range all {
+		st.Services = append(st.Services, svc.status(now))
+	}
+	return st
+}

@@ -169,7 +169,7 @@ func (t *Table) others(p *process) (s Set) {
 
 // shareOut decides who should read what. Every process that is not away has its own
 // slots; those of the others go to ready siblings, where an adopter keeps what it
-// has and new ones go to whoever has the fewest.
+// has until it ends and new ones go to whoever has the fewest.
 func (t *Table) shareOut() {
 	var orphans Set
 	for _, p := range t.processes {

@@ -10,41 +10,48 @@ import (
 // ready and safe for concurrent use.
 type Cache struct {
 	mu    sync.Mutex
-	known map[Sum]*entry
+	known map[Sum]*answer
 }
 
-type entry struct {
-	mu sync.Mutex // held while describe runs, so that it runs once
-	ok bool
-	d  shared.Description
+// answer is set once, before done is closed.
+type answer struct {
+	done chan struct{}
+	d    shared.Description
+	err  error
 }
 
 // Describe returns what is known of the file with that checksum, or calls describe.
-// Calls for one checksum wait for each other, others do not. An error is not
-// remembered.
+// Calls for one checksum that come meanwhile wait for its answer, others do not. An
+// error goes to all who waited and is not remembered.
 func (c *Cache) Describe(sum Sum, describe func() (shared.Description, error)) (shared.Description, error) {
-	e := c.entry(sum)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.ok {
-		return e.d, nil
+	a, first := c.answer(sum)
+	if !first {
+		<-a.done
+		return a.d, a.err
 	}
-	d, err := describe()
-	if err != nil {
-		return shared.Description{}, err
+	if a.d, a.err = describe(); a.err != nil {
+		c.forget(sum)
 	}
-	e.d, e.ok = d, true
-	return d, nil
+	close(a.done)
+	return a.d, a.err
 }
 
-func (c *Cache) entry(sum Sum) *entry {
+func (c *Cache) answer(sum Sum) (_ *answer, first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if a, ok := c.known[sum]; ok {
+		return a, false
+	}
 	if c.known == nil {
-		c.known = make(map[Sum]*entry)
+		c.known = make(map[Sum]*answer)
 	}
-	if c.known[sum] == nil {
-		c.known[sum] = &entry{}
-	}
-	return c.known[sum]
+	a := &answer{done: make(chan struct{})}
+	c.known[sum] = a
+	return a, true
+}
+
+func (c *Cache) forget(sum Sum) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.known, sum)
 }

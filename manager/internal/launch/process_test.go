@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -116,6 +117,7 @@ func TestStoppedProcess(t *testing.T) {
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	awaitState(t, p.PID(), "T")
 	for name, call := range map[string]func(context.Context) error{
 		"drain":    func(ctx context.Context) error { _, err := p.Drain(ctx, time.Second); return err },
 		"stop":     p.Stop,
@@ -153,10 +155,23 @@ func TestStopCanBeIgnored(t *testing.T) {
 	await(t, p.Done(), "the exit after Kill")
 }
 
-// gone reports whether a process is dead or a zombie of somebody else.
-func gone(pid int) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err != nil || strings.Contains(string(b), ") Z ")
+// state is the letter of a process in /proc; empty when it is gone.
+func state(pid int) string {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, after, _ := strings.Cut(string(b), ") ")
+	letter, _, _ := strings.Cut(after, " ")
+	return letter
+}
+
+// awaitState polls until the process has one of the states. A signal has been sent
+// before it is acted on.
+func awaitState(t *testing.T, pid int, states ...string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !slices.Contains(states, state(pid)); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d is in state %q, not one of %q", pid, state(pid), states)
+		}
+	}
 }
 
 func TestGrandchildDoesNotHideTheExit(t *testing.T) {
@@ -183,11 +198,7 @@ func TestGrandchildDoesNotHideTheExit(t *testing.T) {
 			}
 			<-out
 			if mode == "grandchild" {
-				for deadline := time.Now().Add(5 * time.Second); !gone(pid); runtime.Gosched() {
-					if time.Now().After(deadline) {
-						t.Fatal("the grandchild lives on")
-					}
-				}
+				awaitState(t, pid, "", "Z") // init may reap it later
 			}
 			if err := p.Close(); err != nil {
 				t.Error(err)

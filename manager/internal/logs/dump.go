@@ -30,6 +30,11 @@ var (
 	traceLine = regexp.MustCompile(`^(\S+\(.*\)$|\t\S|created by |\.\.\.\d*|r\w{1,2}\s+0x|e\w{2}\s+0x|[fg]s\s+0x|cs\s+0x|rflags\s|rip\s|lr\s+0x|sp\s+0x|pc\s+0x|fault\s+0x|exit status \d|\[recovered|-----$|\s*$)`)
 )
 
+// may reports, cheaply, whether line could belong to a dump.
+func (d *dump) may(line string) bool {
+	return d.state != noDump || line != "" && strings.IndexByte("pfSurg\t", line[0]) >= 0 && dumpStart.MatchString(line)
+}
+
 // take reports whether line belongs to a dump, and whether it begins one. structured
 // lines of other goroutines may come in between.
 func (d *dump) take(line string, structured bool) (belongs, begins bool) {

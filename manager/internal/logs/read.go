@@ -66,6 +66,7 @@ func orDefault(n, d int) int {
 type reader struct {
 	o       Options
 	limit   limiter
+	gate    gate
 	dump    dump
 	dumped  int // bytes of dumps that came through
 	dropped int // lines since the last notice
@@ -76,13 +77,13 @@ func (rd *reader) run(r io.Reader) error {
 	failed := make(chan error, 1)
 	go func() { failed <- pump(r, chunks, free) }() // ends with chunks, which is read to its end
 	lines := splitter{max: rd.o.MaxLine, line: rd.take}
-	notice := time.NewTimer(noticeEvery)
-	notice.Stop()
+	notice, resume := stoppedTimer(), stoppedTimer()
 	defer notice.Stop()
-	for chunks != nil {
+	defer resume.Stop()
+	for input := chunks; chunks != nil; {
 		before := rd.dropped
 		select {
-		case chunk, ok := <-chunks:
+		case chunk, ok := <-input:
 			if !ok {
 				chunks = nil
 				break
@@ -92,6 +93,12 @@ func (rd *reader) run(r io.Reader) error {
 			case free <- chunk[:chunkSize]:
 			default:
 			}
+			if d := rd.gate.wait(time.Now()); d > 0 {
+				input = nil
+				resume.Reset(d)
+			}
+		case <-resume.C:
+			input = chunks
 		case <-notice.C:
 			rd.notice()
 		}
@@ -107,10 +114,21 @@ func (rd *reader) run(r io.Reader) error {
 	return nil
 }
 
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
 // take handles one line.
 func (rd *reader) take(b []byte, skipped int) {
 	now, line := time.Now(), string(b)
 	if len(line) == 0 && skipped == 0 && rd.dump.state == noDump {
+		return
+	}
+	if rd.limit.spent(now) && !rd.dump.may(line) {
+		rd.o.Tail.add(line, false, false)
+		rd.drop(now)
 		return
 	}
 	record, structured := parse(line, now, rd.o.Level)
@@ -127,10 +145,15 @@ func (rd *reader) take(b []byte, skipped int) {
 		record.add("cut_bytes", fmt.Sprint(skipped))
 	}
 	if !rd.passes(now, len(line), belongs) {
-		rd.dropped++
+		rd.drop(now)
 		return
 	}
 	rd.o.Emit(record)
+}
+
+func (rd *reader) drop(now time.Time) {
+	rd.dropped++
+	rd.gate.drop(now)
 }
 
 func (rd *reader) passes(now time.Time, size int, dump bool) bool {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -72,30 +73,41 @@ func TestReadReportsFailure(t *testing.T) {
 func TestFloodIsLimitedAndSaidSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
-		var records []Record
+		var mu sync.Mutex
+		var kept []Record
+		emitted := func() []Record {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(kept)
+		}
 		tail := &Tail{}
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			if err := Read(r, Options{Tail: tail, Emit: func(r Record) { records = append(records, r) }}); err != nil {
+			if err := Read(r, Options{Tail: tail, Emit: func(r Record) {
+				mu.Lock()
+				defer mu.Unlock()
+				kept = append(kept, r)
+			}}); err != nil {
 				t.Error(err)
 			}
 		}()
 		begin := time.Now()
-		for i := range 5000 {
+		for i := range 2500 {
 			fmt.Fprintf(w, "line %d\n", i)
 		}
 		synctest.Wait()
-		if len(records) != 1000 {
-			t.Errorf("%d lines of the burst came through", len(records))
+		if n := len(emitted()); n != 1000 {
+			t.Errorf("%d lines of the burst came through", n)
 		}
 		time.Sleep(time.Second) // on the fake clock
 		synctest.Wait()
+		records := emitted()
 		if len(records) != 1001 {
 			t.Fatalf("%d records after a second", len(records))
 		}
 		notice := records[1000]
-		if notice.Level != hclog.Warn || !strings.HasPrefix(notice.Message, "dropped 4000 lines") || time.Since(begin) != time.Second {
+		if notice.Level != hclog.Warn || !strings.HasPrefix(notice.Message, "dropped 1500 lines") || time.Since(begin) != time.Second {
 			t.Errorf("after %v: %+v", time.Since(begin), notice)
 		}
 		for range 300 {
@@ -103,6 +115,7 @@ func TestFloodIsLimitedAndSaidSo(t *testing.T) {
 		}
 		w.Close()
 		<-done
+		records = emitted()
 		if got := len(records) - 1001; got != 201 {
 			t.Errorf("%d records of the next second, want 200 and a notice", got)
 		}
@@ -111,6 +124,33 @@ func TestFloodIsLimitedAndSaidSo(t *testing.T) {
 		}
 		if lines := tail.Lines(); len(lines) != 20 || lines[19] != "more" {
 			t.Errorf("tail %q", lines)
+		}
+	})
+}
+
+// TestFloodIsHeldBack: a flood costs us a bounded number of lines a second.
+func TestFloodIsHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		begin := time.Now()
+		go func() {
+			for range 21000 {
+				io.WriteString(w, "flood\n")
+			}
+			w.Close()
+		}()
+		records := readAll(t, r, Options{Rate: 1})
+		if took := time.Since(begin); took < 900*time.Millisecond || took > 1100*time.Millisecond {
+			t.Errorf("20000 lines over the burst took %v", took)
+		}
+		var dropped int
+		for _, r := range records {
+			var n int
+			fmt.Sscanf(r.Message, "dropped %d lines", &n)
+			dropped += n
+		}
+		if dropped+len(records) < 21000 {
+			t.Errorf("%d records and %d dropped of 21000", len(records), dropped)
 		}
 	})
 }
@@ -196,7 +236,7 @@ func TestGoroutineDumpPassesTheLimit(t *testing.T) {
 	}
 	tail := &Tail{}
 	n := 0
-	for _, r := range readAll(t, strings.NewReader(in.String()), Options{Tail: tail}) {
+	for _, r := range readAll(t, strings.NewReader(in.String()), Options{Tail: tail, Rate: 1}) {
 		if strings.HasPrefix(r.Message, "goroutine ") {
 			n++
 		}
@@ -204,7 +244,7 @@ func TestGoroutineDumpPassesTheLimit(t *testing.T) {
 	if n != 5000 || tail.Panic() != "SIGABRT: abort PC=0x46e3c1 m=0 sigcode=0" && tail.Panic() != "SIGABRT: abort" {
 		t.Errorf("%d goroutines of 5000, panic %q", n, tail.Panic())
 	}
-	n = len(readAll(t, strings.NewReader(in.String()), Options{MaxDump: 1000}))
+	n = len(readAll(t, strings.NewReader(in.String()), Options{MaxDump: 1000, Rate: 1}))
 	if n > 1100 {
 		t.Errorf("%d records though a dump is bounded by 1000 bytes", n)
 	}

@@ -113,7 +113,9 @@ func TestCrashDuringHandshakeLeaksNothing(t *testing.T) {
 			if _, err = p.Describe(context.Background()); !errors.Is(err, ErrExited) {
 				t.Errorf("describe said %v", err)
 			}
-			err = p.Close()
+			if err := p.Close(); err != nil {
+				t.Error(err)
+			}
 		} else if !errors.Is(err, ErrExited) {
 			t.Errorf("start said %v", err)
 		}

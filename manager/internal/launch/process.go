@@ -16,6 +16,13 @@ import (
 	"github.com/antano/antano/shared/pluginpb"
 )
 
+// What Process.Start sends and Process.Clients returns, under names that the manager
+// can use without knowing how they travel.
+type (
+	Request = control.Start
+	Client  = control.Client
+)
+
 // Process is a plugin that was launched. The remote calls give up when their
 // context ends, when the process exits, or after a minute where the context has no
 // deadline; their errors are ErrExited, ErrTimeout, ErrRefused or the context's.
@@ -73,7 +80,7 @@ func (p *Process) Describe(ctx context.Context) (shared.Description, error) {
 }
 
 // Start opens the service for clients and returns once the plugin says it serves.
-func (p *Process) Start(ctx context.Context, s control.Start) error {
+func (p *Process) Start(ctx context.Context, s Request) error {
 	request, err := control.FromStart(s)
 	if err != nil {
 		return err
@@ -115,7 +122,7 @@ func (p *Process) Stop(ctx context.Context) error {
 
 // Clients calls f for every client of the process, in no order, from the calling
 // goroutine. Rows that are not valid end it with an error.
-func (p *Process) Clients(ctx context.Context, f func(control.Client)) error {
+func (p *Process) Clients(ctx context.Context, f func(Client)) error {
 	return p.call(ctx, "list clients of", func(ctx context.Context) error {
 		stream, err := p.rpc.Clients(ctx, &pluginpb.ClientsRequest{})
 		if err != nil {

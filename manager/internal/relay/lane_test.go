@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,6 +63,7 @@ func creditReturns(t *testing.T, seed uint64) {
 	}
 	w := window{size: size, left: make(map[wire.Lane]int64)}
 	credit := make(chan wire.Credit, 1<<16)
+	var overloaded atomic.Uint64
 	b.all.Go(func() {
 		defer close(credit)
 		for {
@@ -72,6 +74,10 @@ func creditReturns(t *testing.T, seed uint64) {
 			var c wire.Credit
 			if f.Type == wire.TypeCredit && c.Parse(f.Body) == nil {
 				credit <- c
+			}
+			var r wire.Result
+			if f.Type == wire.TypeResult && r.Parse(f.Body) == nil && len(r.Failures()) > 0 && r.Failures()[0].Code == shared.CodeOverloaded {
+				overloaded.Add(1)
 			}
 		}
 	})
@@ -112,6 +118,9 @@ func creditReturns(t *testing.T, seed uint64) {
 		if left != size {
 			t.Errorf("lane %v has %d of %d bytes", lane, left, size)
 		}
+	}
+	if n := src.link.Stats().DropsFrom[shared.CodeOverloaded] + overloaded.Load(); n != 0 {
+		t.Errorf("%d messages within the window were overloaded", n)
 	}
 	if src.link.Err() != nil {
 		t.Error(src.link.Err())

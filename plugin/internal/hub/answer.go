@@ -101,6 +101,10 @@ func (c *Client) answerJoined(id []byte, to shared.Address) {
 	c.answer(func(f shared.FormatID) []byte { return format.AppendJoined(nil, f, id, to) })
 }
 
+func (c *Client) answerLeft(id []byte, to shared.Address) {
+	c.answer(func(f shared.FormatID) []byte { return format.AppendLeft(nil, f, id, to) })
+}
+
 // answerError sends an error; without an id only if the code is told anyway and the
 // source has not had too many.
 func (c *Client) answerError(id []byte, e *shared.Error) {

@@ -8,6 +8,9 @@ import (
 
 // OnMessage takes a message for a client, a group or the handler of this process.
 func (h *Hub) OnMessage(m *wire.Message) {
+	if h.queued.Load() > int64(h.cfg.Params.Limits.ProcessQueueBytes/2) {
+		h.flushDirty() // what only waits to be written must not count against the bound
+	}
 	switch m.Kind {
 	case wire.KindClient:
 		h.toClient(m)
@@ -70,53 +73,70 @@ type built struct {
 	code shared.Code
 }
 
+// fanOut is one group message on its way to the members here.
+type fanOut struct {
+	m    *wire.Message
+	owed *owed
+	made []built
+	full []*Client // whose queue is to be written before it takes the copy
+}
+
 // toGroup queues one copy for each member here. The message is converted and framed
 // once for each endpoint.
 func (h *Hub) toGroup(m *wire.Message) {
-	o := h.owe(m.Token)
 	var room [2]built
-	made := room[:0]
+	f := fanOut{m: m, owed: h.owe(m.Token), made: room[:0]}
 	h.groups.mu.RLock()
 	if g := h.groups.m[groupKey{string(m.Entity), m.EntityID}]; g != nil {
 		for c := range g.members {
-			made = h.toMember(c, m, o, made)
+			b := f.built(c.ep)
+			f.owed.more()
+			code := b.code
+			if code == shared.CodeNone {
+				code = c.tryPut(item{p: b.p, owed: f.owed})
+			}
+			if code == shared.CodeOverloaded && b.p != nil {
+				f.full = append(f.full, c)
+				continue
+			}
+			h.copied(c, f.owed, code)
 		}
 	}
 	h.groups.mu.RUnlock()
-	for _, b := range made {
+	for _, c := range f.full {
+		h.copied(c, f.owed, c.put(item{p: f.built(c.ep).p, owed: f.owed}, classCopy, 0))
+	}
+	for _, b := range f.made {
 		if b.p != nil {
 			h.release(b.p)
 		}
 	}
-	o.close()
+	f.owed.close()
 }
 
-func (h *Hub) toMember(c *Client, m *wire.Message, o *owed, made []built) []built {
-	var b *built
-	for i := range made {
-		if made[i].ep == c.ep {
-			b = &made[i]
-		}
-	}
-	if b == nil {
-		framed, code := c.ep.build(m)
-		made = append(made, built{ep: c.ep, code: code})
-		b = &made[len(made)-1]
-		if code == shared.CodeNone {
-			b.p = h.newPayload(framed)
-		}
-	}
-	o.more()
-	code := b.code
+// copied notes what became of one copy.
+func (h *Hub) copied(c *Client, o *owed, code shared.Code) {
 	if code == shared.CodeNone {
-		code = c.put(item{p: b.p, owed: o}, classCopy, 0)
-	}
-	if code != shared.CodeNone {
+		h.mark(c)
+	} else {
 		h.failed(o, source{}, code)
-		return made
 	}
-	h.mark(c)
-	return made
+}
+
+// built returns the message made ready for e.
+func (f *fanOut) built(e *Endpoint) *built {
+	for i := range f.made {
+		if f.made[i].ep == e {
+			return &f.made[i]
+		}
+	}
+	framed, code := e.build(f.m)
+	b := built{ep: e, code: code}
+	if code == shared.CodeNone {
+		b.p = e.hub.newPayload(framed)
+	}
+	f.made = append(f.made, b)
+	return &f.made[len(f.made)-1]
 }
 
 // build makes a message of the relay into one for clients of the endpoint.

@@ -32,10 +32,11 @@ type group struct {
 	waiting    []joiner // until it has
 }
 
-// joiner is a join that is still to be answered.
+// joiner is a join, or a leave that came after one, that is still to be answered.
 type joiner struct {
 	client *Client
 	id     []byte
+	left   bool
 }
 
 func (g *group) address() shared.Address { return shared.Address{Entity: g.key.entity, ID: g.key.id} }
@@ -70,9 +71,13 @@ func (h *Hub) join(c *Client, to shared.Address, id []byte) (wait bool, code sha
 	if g.subscribed {
 		return false, shared.CodeNone
 	}
-	c.oweAnswer()
-	g.waiting = append(g.waiting, joiner{c, append([]byte(nil), id...)})
+	g.await(c, id, false)
 	return true, shared.CodeNone
+}
+
+func (g *group) await(c *Client, id []byte, left bool) {
+	c.oweAnswer()
+	g.waiting = append(g.waiting, joiner{c, append([]byte(nil), id...), left})
 }
 
 // subscribe makes a group and tells the manager; nil when too much is open. The lock
@@ -113,9 +118,12 @@ func (h *Hub) subscribed(g *group, r *wire.Result, ready func(*Client)) {
 	}
 	h.groups.mu.Unlock()
 	for _, j := range waiting {
-		if r.Delivered > 0 {
+		switch {
+		case j.left:
+			j.client.answerLeft(j.id, g.address())
+		case r.Delivered > 0:
 			j.client.answerJoined(j.id, g.address())
-		} else {
+		default:
 			j.client.answerError(j.id, worst(r))
 		}
 		j.client.settleAnswer()
@@ -123,13 +131,21 @@ func (h *Hub) subscribed(g *group, r *wire.Result, ready func(*Client)) {
 	}
 }
 
-// leave ends a membership, if there is one.
-func (h *Hub) leave(c *Client, to shared.Address) {
+// leave ends a membership, if there is one. wait says that the answer comes with the
+// manager's, behind that to the join.
+func (h *Hub) leave(c *Client, to shared.Address, id []byte) (wait bool) {
 	h.groups.mu.Lock()
 	defer h.groups.mu.Unlock()
-	if g := h.groups.m[groupKey{to.Entity, to.ID}]; g != nil {
-		h.leaveLocked(c, g)
+	g := h.groups.m[groupKey{to.Entity, to.ID}]
+	if g == nil {
+		return false
 	}
+	if _, member := g.members[c]; member && !g.subscribed {
+		g.await(c, id, true)
+		wait = true
+	}
+	h.leaveLocked(c, g)
+	return wait
 }
 
 func (h *Hub) leaveLocked(c *Client, g *group) {

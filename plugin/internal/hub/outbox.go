@@ -39,7 +39,8 @@ type item struct {
 	p    *payload
 	owed *owed // nil: nobody waits
 	from source
-	over bool // may stand above the bound: from a stream, sent directly
+	over bool // stands above the bound: from a stream, sent directly
+	own  bool // an answer that the client is owed
 }
 
 // itemCost is what an item costs beside its bytes.
@@ -52,12 +53,21 @@ type outbox struct {
 	inflight int // items from head that a Write has now
 	offset   int // bytes of the first item that are written
 	bytes    int
+	answers  int           // bytes of those that are answers
 	writing  bool          // somebody owns the Writer
 	room     chan struct{} // closed when the queue is below its bound; nil while nobody waits
 }
 
-// awaitRoom returns a channel that is closed once relieve finds the queue below its
-// bound.
+// answerCost is what an answer that is still to come is expected to take.
+const answerCost = 256
+
+// crowded reports whether answers wait that, with the owed ones to come, use more than
+// half of their room. Where none waits the client reads, and may be owed any number.
+func (o *outbox) crowded(owed, limit int) bool {
+	return o.answers > 0 && o.answers+owed*answerCost > limit/2
+}
+
+// awaitRoom returns a channel that is closed once relieve finds the queue not crowded.
 func (o *outbox) awaitRoom() <-chan struct{} {
 	if o.room == nil {
 		o.room = make(chan struct{})
@@ -65,8 +75,8 @@ func (o *outbox) awaitRoom() <-chan struct{} {
 	return o.room
 }
 
-func (o *outbox) relieve(limit int) {
-	if o.room != nil && o.bytes <= limit {
+func (o *outbox) relieve(owed, limit int) {
+	if o.room != nil && !o.crowded(owed, limit) {
 		close(o.room)
 		o.room = nil
 	}
@@ -83,7 +93,25 @@ func (o *outbox) append(it item) {
 		o.items, o.head = o.items[:n], 0
 	}
 	o.items = append(o.items, it)
-	o.bytes += it.cost()
+	o.count(&it, 1)
+}
+
+// count adds an item to what is queued, or takes it off.
+func (o *outbox) count(it *item, sign int) {
+	o.bytes += sign * it.cost()
+	if it.own {
+		o.answers += sign * it.cost()
+	}
+}
+
+// full reports whether it would go over limit: answers have a room of their own, as
+// large as that for all others. One message always fits.
+func (o *outbox) full(it *item, limit int) bool {
+	used := o.bytes - o.answers
+	if it.own {
+		used = o.answers
+	}
+	return used > 0 && used+it.cost() > limit
 }
 
 func (o *outbox) pop() item {
@@ -91,7 +119,7 @@ func (o *outbox) pop() item {
 	o.items[o.head] = item{}
 	o.head++
 	o.offset = 0
-	o.bytes -= it.cost()
+	o.count(&it, -1)
 	if o.head == len(o.items) {
 		o.items, o.head = o.items[:0], 0
 		if cap(o.items) > 64 {
@@ -111,7 +139,7 @@ func (o *outbox) cut(from int) []item {
 	clear(o.items[from:])
 	o.items = o.items[:from]
 	for i := range tail {
-		o.bytes -= tail[i].cost()
+		o.count(&tail[i], -1)
 	}
 	return tail
 }
@@ -121,12 +149,13 @@ func (o *outbox) trim(limit int) (removed []item) {
 	sum, keep := 0, o.head
 	for i := o.head; i < len(o.items); i++ {
 		it := o.items[i]
-		sum += it.cost()
-		if it.over && sum > limit && i >= o.head+max(o.inflight, 1) {
+		if it.over && sum+it.cost() > limit && i >= o.head+max(o.inflight, 1) {
 			removed = append(removed, it)
-			o.bytes -= it.cost()
-			sum -= it.cost()
+			o.count(&it, -1)
 			continue
+		}
+		if !it.own {
+			sum += it.cost()
 		}
 		o.items[keep] = it
 		keep++

@@ -51,7 +51,7 @@ func (c *Client) flush() {
 func (c *Client) write(wait bool) {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
-	for round := 0; c.gather(s); round++ {
+	for round := 0; c.gather(s, wait); round++ {
 		if !wait && round == flushRounds {
 			c.leave()
 			return
@@ -99,8 +99,9 @@ func (c *Client) abandon(s *scratch, cause error) {
 }
 
 // gather takes the next batch, and gives the Writer back when there is none. An empty
-// message goes alone: in a batch nobody could say whether it was written.
-func (c *Client) gather(s *scratch) bool {
+// message goes alone: in a batch nobody could say whether it was written. A Write that
+// waits does not get what stands above the bound, which may still be dropped.
+func (c *Client) gather(s *scratch, wait bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.bufs = s.bufs[:0]
@@ -109,8 +110,15 @@ func (c *Client) gather(s *scratch) bool {
 		o.writing = false
 		return false
 	}
+	most := batchBytes
+	if wait {
+		most = min(most, c.hub.cfg.Params.Limits.ClientQueueBytes)
+	}
 	size := 0
-	for i := o.head; i < len(o.items) && len(s.bufs) < batchMessages && size < batchBytes; i++ {
+	for i := o.head; i < len(o.items) && len(s.bufs) < batchMessages; i++ {
+		if size += o.items[i].cost(); size > most && i > o.head {
+			break
+		}
 		data := o.items[i].p.data
 		if len(data) == 0 && len(s.bufs) > 0 {
 			break
@@ -120,7 +128,6 @@ func (c *Client) gather(s *scratch) bool {
 			data = data[o.offset:]
 		}
 		s.bufs = append(s.bufs, data)
-		size += len(data)
 		if empty {
 			break
 		}
@@ -163,7 +170,7 @@ func (c *Client) wrote(s *scratch, n int, err error, blocked bool) error {
 	}
 	limit := c.hub.cfg.Params.Limits.ClientQueueBytes
 	s.resume = c.push.relieved(o.bytes, limit)
-	o.relieve(limit)
+	o.relieve(c.answersOwed, limit)
 	if c.closed { // Close left to us what a Write had
 		for o.len() > 0 {
 			s.ended = append(s.ended, ending{o.pop(), shared.CodeNoSuchEntity})

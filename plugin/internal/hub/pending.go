@@ -177,11 +177,16 @@ func (h *Hub) mark(c *Client) {
 
 // OnDry writes what the frames that have arrived produced.
 func (h *Hub) OnDry() {
+	h.flushDirty()
+	h.relay.Flush()
+}
+
+// flushDirty writes the output of all marked clients.
+func (h *Hub) flushDirty() {
 	for i, c := range h.dirty {
 		c.dirty = false
 		c.flush()
 		h.dirty[i] = nil
 	}
 	h.dirty = h.dirty[:0]
-	h.relay.Flush()
 }

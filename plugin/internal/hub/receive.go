@@ -67,14 +67,14 @@ func (c *Client) newWait() wait {
 	return wait{can: !c.ep.cfg.Datagram, limit: c.hub.cfg.PushBack, done: c.done, stopped: c.hub.ctx.Done(), flush: c.Flush}
 }
 
-// awaitRoom holds back a stream that does not read its answers: they are owed, so
-// they stand above the queue's bound.
+// awaitRoom holds back a stream that does not read its answers before they have no
+// room, which would end it.
 func (c *Client) awaitRoom(w *wait) {
 	if !w.can {
 		return
 	}
 	c.mu.Lock()
-	over := c.out.bytes > c.hub.cfg.Params.Limits.ClientQueueBytes
+	over := c.out.crowded(c.answersOwed, c.hub.cfg.Params.Limits.ClientQueueBytes)
 	var room <-chan struct{}
 	if over {
 		room = c.out.awaitRoom()
@@ -108,8 +108,9 @@ func (c *Client) member(env *format.Envelope) {
 	case !c.ep.answers() || c.w == nil:
 		c.refuse(env.ID, shared.Errorf(shared.CodeDenied, "a source that cannot be answered cannot join; bind it to an address"))
 	case env.Type == format.TypeLeave:
-		c.hub.leave(c, to)
-		c.answer(func(f shared.FormatID) []byte { return format.AppendLeft(nil, f, env.ID, to) })
+		if !c.hub.leave(c, to, env.ID) {
+			c.answerLeft(env.ID, to)
+		}
 	default:
 		if wait, code := c.hub.join(c, to, env.ID); code != shared.CodeNone {
 			c.refuse(env.ID, sentence(code))

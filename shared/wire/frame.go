@@ -30,6 +30,21 @@ const (
 	TypeSequences     Type = 15 // M→P: a fresh range
 )
 
+var typeNames = [...]string{
+	TypeHello: "hello", TypeWelcome: "welcome", TypeMessage: "message", TypeResult: "result",
+	TypeSubscribe: "subscribe", TypeUnsubscribe: "unsubscribe", TypeCredit: "credit", TypePause: "pause",
+	TypeResume: "resume", TypeHealth: "health", TypeHealthOK: "health ok", TypeSlots: "slots",
+	TypeSlotsOK: "slots ok", TypeMoreSequences: "more sequences", TypeSequences: "sequences",
+}
+
+// String returns the name that docs/protocol.md has for t.
+func (t Type) String() string {
+	if int(t) < len(typeNames) && typeNames[t] != "" {
+		return typeNames[t]
+	}
+	return fmt.Sprintf("type %d", uint8(t))
+}
+
 // HeaderSize is the length prefix and the type byte.
 const HeaderSize = 5
 

@@ -43,10 +43,11 @@ func (l *Link) lane(id wire.Lane) *lane {
 	return ln
 }
 
-// charge books n bytes and reports whether the window had room: it may be overdrawn
-// by one message.
+// charge books n bytes and reports whether the source kept to its window. One message
+// may overdraw it, and a source that forgot a lane it is owed a rest of may be off by
+// a quarter: what comes at more than twice the window is dropped.
 func (ln *lane) charge(n int) bool {
-	return ln.used.Add(int64(n))-int64(n) < int64(ln.src.r.cfg.Window)
+	return ln.used.Add(int64(n))-int64(n) < 2*int64(ln.src.r.cfg.Window)
 }
 
 // credit gives n bytes back: at once from a quarter of the window on, otherwise

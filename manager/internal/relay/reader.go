@@ -60,7 +60,7 @@ func (l *Link) frame(f wire.Frame) error {
 	case wire.TypeHello:
 		return fmt.Errorf("%w: a second hello", wire.ErrFrame)
 	}
-	return fmt.Errorf("%w: type %d is not for a process to send", wire.ErrFrame, f.Type)
+	return fmt.Errorf("%w: frame %s (%d) is not for a process to send", wire.ErrFrame, f.Type, uint8(f.Type))
 }
 
 func (l *Link) message(f wire.Frame) error {

@@ -11,8 +11,8 @@ import (
 	"strconv"
 
 	"github.com/antano/antano/manager/internal/control"
+	"github.com/antano/antano/manager/internal/launch"
 	"github.com/antano/antano/manager/internal/runtimedir"
-	wire "github.com/antano/antano/shared/control"
 )
 
 // Control talks to a running server through its control socket. Safe for concurrent
@@ -74,7 +74,7 @@ func (b backend) Clients(ctx context.Context, service string) (any, error) {
 		if i == nil {
 			continue
 		}
-		err := i.proc.Clients(ctx, func(c wire.Client) {
+		err := i.proc.Clients(ctx, func(c launch.Client) {
 			clients = append(clients, ClientStatus{ID: uint64(c.ID), ProcessID: w.id, Address: c.Address, Connected: c.Connected,
 				MessagesIn: c.MessagesIn, MessagesOut: c.MessagesOut, QueuedBytes: c.QueuedBytes, Groups: c.Groups})
 		})

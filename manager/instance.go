@@ -16,7 +16,6 @@ import (
 	"github.com/antano/antano/manager/internal/process"
 	"github.com/antano/antano/manager/internal/relay"
 	"github.com/antano/antano/shared"
-	"github.com/antano/antano/shared/control"
 )
 
 // instance is one start of a worker: the launched process and its relay link.
@@ -59,7 +58,7 @@ func (w *worker) launch(ctx context.Context, generation int) (_ *instance, err e
 	}()
 	i.logs = newLogTap(s.cfg.Logger, event.Ref{Service: w.service.plan.Params.ID, Name: w.service.plan.Params.Name, Process: w.id, Generation: generation})
 	i.proc, err = launch.Start(ctx, launch.Spec{
-		Path: w.service.plan.Plugin.Path, Binary: w.service.binary, Dir: dir,
+		Path: w.service.plan.Plugin.Path, Binary: w.service.binary.File, Dir: dir,
 		Files: w.service.files(), StartTimeout: s.plan.params.Timeouts.Start,
 		Stdout: func(r io.Reader) { i.logs.read("stdout", r) },
 		Stderr: func(r io.Reader) { i.logs.read("stderr", r) },
@@ -95,7 +94,7 @@ func (i *instance) Start(ctx context.Context) error {
 	svc := i.w.service
 	params := svc.plan.Params
 	params.Limits.MaxClients = share(params.Limits.MaxClients, len(svc.workers), i.w.row)
-	err := i.proc.Start(ctx, control.Start{
+	err := i.proc.Start(ctx, launch.Request{
 		Identity: shared.Identity{ServerID: svc.server.plan.ServerID, ServiceID: params.ID, Service: params.Name, ProcessID: i.w.id, Generation: i.gen},
 		Params:   params, RelaySocket: svc.server.dir.Socket(relaySocket), Secret: i.secret,
 		ShareRow: i.w.row, ShareRows: len(svc.workers),

@@ -153,7 +153,6 @@ func oneLine(text string) string {
 // internalService is service 0: a unix stream service of the manager's own. Source:
 // design "The internal service", the seed's start_internal_service.
 func internalService(runtimeDir string, serverID int, plugin Plugin, restart params.Restart) PlannedService {
-	restart.Limit = 0
 	return PlannedService{
 		Plugin: plugin, ProcessIDs: []int{0}, restart: restart,
 		Params: shared.ServiceParams{

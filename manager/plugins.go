@@ -2,14 +2,19 @@ package manager
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/antano/antano/manager/internal/catalog"
+	"github.com/antano/antano/manager/internal/event"
 	"github.com/antano/antano/manager/internal/launch"
 	"github.com/antano/antano/manager/internal/params"
 	"github.com/antano/antano/shared"
@@ -24,101 +29,144 @@ type Plugin struct {
 	Problem     string             `json:"problem,omitempty"` // why it cannot be used
 }
 
-// open opens the plugin's file and checks that it is still the one that was described.
-func (p Plugin) open() (*os.File, error) {
-	f, err := os.Open(p.Path)
-	if err != nil {
-		return nil, fmt.Errorf("open plugin: %w", err)
-	}
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return nil, err
-	}
-	if hex.EncodeToString(h.Sum(nil)) != p.SHA256 {
-		return nil, fmt.Errorf("plugin %s changed since it was described; start again", p.Path)
-	}
-	return f, nil
-}
+// describeTimeout bounds the start of a plugin that only describes itself.
+const describeTimeout = 10 * time.Second
 
-func lookup(dirs []string, typ string) (Plugin, error) {
-	self, _ := os.Executable()
-	if len(dirs) == 0 {
-		dirs = []string{filepath.Join(filepath.Dir(self), "plugins")}
+// descriptions remembers what plugins said, by checksum, as long as the program runs.
+var descriptions catalog.Cache
+
+// Plugins lists what the plugin directories hold, those that cannot be used with the
+// reason. Without directories the default ones are searched. It launches each plugin
+// once, in parallel.
+func Plugins(ctx context.Context, dirs []string) ([]Plugin, error) {
+	found, err := catalog.Find(dirsOrDefault(dirs))
+	if err != nil {
+		return nil, configError{err}
 	}
-	for _, d := range dirs {
-		path := filepath.Join(d, shared.PluginPrefix+typ)
-		if b, err := os.ReadFile(path); err == nil {
-			sum := sha256.Sum256(b)
-			return Plugin{Type: typ, Path: path, SHA256: hex.EncodeToString(sum[:])}, nil
+	plugins := make([]Plugin, len(found))
+	var wg sync.WaitGroup
+	for i, f := range found {
+		plugins[i] = Plugin{Type: f.Type, Path: f.Path}
+		if f.Problem != nil {
+			plugins[i].Problem = f.Problem.Error()
+			continue
 		}
+		wg.Go(func() {
+			p, err := describe(ctx, f.Type, f.Path, hclog.NewNullLogger())
+			if err != nil {
+				p = Plugin{Type: f.Type, Path: f.Path, Problem: err.Error()}
+			}
+			plugins[i] = p
+		})
 	}
-	return Plugin{}, fmt.Errorf("no plugin antano-service-%s in %v", typ, dirs)
+	wg.Wait()
+	return plugins, nil
 }
 
-func describe(ctx context.Context, p Plugin) (Plugin, error) {
-	dir, err := os.MkdirTemp("", "antano-d")
+// DescribePlugin finds the plugin of a type and asks it what it is.
+func DescribePlugin(ctx context.Context, dirs []string, serviceType string) (Plugin, error) {
+	p, err := lookup(ctx, dirsOrDefault(dirs), serviceType, hclog.NewNullLogger())
 	if err != nil {
-		return p, err
+		return p, configError{err}
+	}
+	return p, nil
+}
+
+func dirsOrDefault(dirs []string) []string {
+	if len(dirs) > 0 {
+		return dirs
+	}
+	return catalog.DefaultDirs()
+}
+
+func lookup(ctx context.Context, dirs []string, serviceType string, log hclog.Logger) (Plugin, error) {
+	f, err := catalog.Lookup(dirs, serviceType)
+	if err != nil {
+		return Plugin{}, err
+	}
+	return describe(ctx, serviceType, f.Path, log)
+}
+
+// describe launches a plugin once and asks it. Nothing of it is left afterwards.
+func describe(ctx context.Context, serviceType, path string, log hclog.Logger) (Plugin, error) {
+	binary, err := catalog.Open(path)
+	if err != nil {
+		return Plugin{}, err
+	}
+	defer binary.Close()
+	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
+	defer cancel()
+	d, err := descriptions.Describe(binary.Sum, func() (shared.Description, error) { return ask(ctx, binary, serviceType, log) })
+	if err != nil {
+		return Plugin{}, fmt.Errorf("describe plugin %s: %w", path, err)
+	}
+	if d.ServiceType != serviceType {
+		return Plugin{}, fmt.Errorf("plugin %s describes itself as service type %q; name its file %s%s", path, d.ServiceType, shared.PluginPrefix, d.ServiceType)
+	}
+	return Plugin{Type: serviceType, Path: path, SHA256: binary.Sum.String(), Description: d}, nil
+}
+
+func ask(ctx context.Context, binary *catalog.Binary, serviceType string, log hclog.Logger) (shared.Description, error) {
+	dir, err := os.MkdirTemp("", "antano-")
+	if err != nil {
+		return shared.Description{}, fmt.Errorf("make a directory: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	proc, err := launch.Start(ctx, launch.Spec{Path: p.Path, Dir: dir})
+	tap := newLogTap(log, event.Ref{Name: "describe-" + serviceType})
+	p, err := launch.Start(ctx, launch.Spec{Path: binary.Path, Binary: binary.File, Dir: dir,
+		Stdout: func(r io.Reader) { tap.read("stdout", r) }, Stderr: func(r io.Reader) { tap.read("stderr", r) }})
 	if err != nil {
-		return p, err
+		return shared.Description{}, err
 	}
-	defer proc.Close()
-	p.Description, err = proc.Describe(ctx)
-	return p, err
+	d, err := p.Describe(ctx)
+	return d, errors.Join(err, p.Close())
 }
 
-func findPlugins(ctx context.Context, dirs []string, rows []params.Row) (map[string]Plugin, params.Errors) {
-	found := map[string]Plugin{}
-	var mu sync.Mutex
-	var wg sync.WaitGroup
+// findPlugins finds and describes the plugins of all rows, each type once. What is
+// wrong with one is reported at the first row that names it.
+func findPlugins(ctx context.Context, cfg Config, rows []params.Row) (map[string]Plugin, params.Errors) {
+	first := make(map[string]params.Row)
+	for _, r := range slices.Backward(rows) {
+		first[r.ServiceType] = r
+	}
+	var mu sync.Mutex // guards what follows
+	found := make(map[string]Plugin)
 	var issues params.Errors
-	for _, r := range rows {
+	var wg sync.WaitGroup
+	for name, row := range first {
 		wg.Go(func() {
-			p, err := lookup(dirs, r.ServiceType)
-			if err == nil {
-				p, err = describe(ctx, p)
-			}
+			p, err := lookup(ctx, dirsOrDefault(cfg.PluginDirs), name, cfg.Logger)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				issues = append(issues, r.Issue("service_type", "%v", err))
+				issues = append(issues, row.Issue("service_type", "%s", strings.ReplaceAll(err.Error(), "\n", "; ")))
 				return
 			}
-			found[r.ServiceType] = p
+			found[name] = p
 		})
 	}
 	wg.Wait()
 	return found, issues
 }
 
-func findInternal(ctx context.Context, dirs []string, found map[string]Plugin) (Plugin, error) {
-	if p, ok := found["unix"]; ok {
+// findInternal finds the plugin of the internal service: the one that serves unix
+// rows, else the default directories have one even where others are named.
+func findInternal(ctx context.Context, cfg Config, found map[string]Plugin) (Plugin, error) {
+	const unix = "unix"
+	if p, ok := found[unix]; ok {
 		return p, nil
 	}
-	p, err := lookup(dirs, "unix")
-	if err != nil {
-		p, err = lookup(nil, "unix")
-	}
-	if err != nil {
-		return p, err
-	}
-	return describe(ctx, p)
+	return lookup(ctx, append(dirsOrDefault(cfg.PluginDirs), catalog.DefaultDirs()...), unix, cfg.Logger)
 }
 
-func (s PlannedService) inMissingDir() bool {
-	_, err := os.Stat(filepath.Dir(s.Params.Endpoint))
-	return s.Plugin.Description.Transport == shared.TransportUnix && err != nil
-}
-
-func Plugins(ctx context.Context, dirs []string) ([]Plugin, error) { return nil, nil }
-
-func DescribePlugin(ctx context.Context, dirs []string, name string) (Plugin, error) {
-	p, err := lookup(dirs, name)
+// open opens the file that the plan was made for.
+func (p Plugin) open() (*catalog.Binary, error) {
+	b, err := catalog.Open(p.Path)
 	if err != nil {
-		return p, err
+		return nil, err
 	}
-	return describe(ctx, p)
+	if b.Sum.String() != p.SHA256 {
+		return nil, errors.Join(fmt.Errorf("plugin %s changed while the server started; start it again", p.Path), b.Close())
+	}
+	return b, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -66,7 +67,7 @@ func Load(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	plugins, issues := findPlugins(ctx, cfg.PluginDirs, rows)
+	plugins, issues := findPlugins(ctx, cfg, rows)
 	plan, err := makePlan(p, server, rows, plugins, dir)
 	if len(issues) > 0 {
 		var more params.Errors
@@ -80,7 +81,7 @@ func Load(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, plan: plan, started: time.Now()}
-	s.unix, err = findInternal(ctx, cfg.PluginDirs, plugins)
+	s.unix, err = findInternal(ctx, cfg, plugins)
 	if err != nil {
 		cfg.Logger.Warn("the internal service is not available, so send and listen are not", "err", err)
 	}
@@ -149,8 +150,11 @@ func (s *Server) CheckAddresses() error {
 	}
 	var all []error
 	for _, row := range s.plan.Services {
-		if own[row.Params.ServiceType+" "+row.address()] || row.inMissingDir() {
+		if own[row.Params.ServiceType+" "+row.address()] {
 			continue
+		}
+		if filepath.Dir(row.Params.Endpoint) == s.plan.RuntimeDir {
+			continue // a directory that `run` makes, and empties, for itself
 		}
 		probe := &Service{plan: row}
 		if err := probe.bind(); err != nil {

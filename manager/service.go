@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/antano/antano/manager/internal/catalog"
 	"github.com/antano/antano/manager/internal/event"
 	"github.com/antano/antano/manager/internal/launch"
 	"github.com/antano/antano/manager/internal/listener"
@@ -20,7 +20,7 @@ import (
 type Service struct {
 	server  *Server
 	plan    PlannedService
-	binary  *os.File // the plugin that was described, whatever is at its path now
+	binary  *catalog.Binary // the plugin that was described, whatever is at its path now
 	group   *listener.Group
 	page    *listener.Page
 	workers []*worker
@@ -114,15 +114,20 @@ func (s *Service) worker(id int) *worker {
 }
 
 // settled waits until every process is ready or failed for the first time, or ctx
-// ends, and reports whether one is ready.
+// ends, and reports whether one is ready. With `limit: 0` no process ever counts as
+// failed, so it waits for those no longer than a few starts may take.
 func (s *Service) settled(ctx context.Context) bool {
+	if s.plan.restart.Limit == 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 3*s.server.plan.params.Timeouts.Start)
+		defer cancel()
+	}
 	ready := false
 	for _, w := range s.workers {
 		select {
 		case <-w.process.Settled():
 			ready = ready || w.process.Status().State == event.Ready
 		case <-ctx.Done():
-			return false
 		}
 	}
 	return ready

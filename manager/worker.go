@@ -30,7 +30,7 @@ func newWorker(s *Service, id, row int) *worker {
 	w := &worker{service: s, id: id, row: row}
 	p := s.server.plan.params
 	w.process = process.New(process.Config{
-		Ref: event.Ref{Service: s.plan.Params.ID, Name: s.plan.Params.Name, Process: id},
+		Ref:    event.Ref{Service: s.plan.Params.ID, Name: s.plan.Params.Name, Process: id},
 		Launch: w.launchInstance, Policy: policy{restart.NewTracker(restart.Policy(s.plan.restart), rand.Float64)},
 		Timeouts: process.Timeouts{Start: p.Timeouts.Start, Drain: p.Timeouts.Drain, Stop: p.Timeouts.Stop},
 		Health:   process.Health{Interval: p.Health.Interval, Timeout: p.Health.Timeout, Misses: p.Health.Misses},

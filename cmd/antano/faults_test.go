@@ -47,9 +47,7 @@ func TestProcessLost(t *testing.T) {
 		if fmt.Sprint(p.ProcessID) != process {
 			continue
 		}
-		if err := syscall.Kill(p.PID, syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
+		freeze(t, p.PID)
 		from.send(fmt.Sprintf(`{"entity":"client","entity_id":%s,"message":1,"id":1}`, id))
 		from.ask(`{"type":"ping","id":2}`).want(t, "type", "pong") // the message was read
 		if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil {
@@ -241,9 +239,7 @@ func TestStoppedProcessHurtsNobodyElse(t *testing.T) {
 	p := s.service("tcp").Processes
 	stopped, other := clients[fmt.Sprint(p[0].ProcessID)], clients[fmt.Sprint(p[1].ProcessID)]
 	id := stopped.whoami()
-	if err := syscall.Kill(p[0].PID, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	freeze(t, p[0].PID)
 	defer func() { _ = syscall.Kill(p[0].PID, syscall.SIGCONT) }()
 	unix := dial(t, "unix", s.service("unix").Address)
 	unix.ask(`{"type":"join","entity":"room","entity_id":1}`).want(t, "type", "joined")

@@ -304,6 +304,25 @@ func (c *client) whoami() string {
 	return fmt.Sprint(c.ask(`{"type":"whoami"}`).want(c.t, "type", "client")["entity_id"])
 }
 
+// freeze stops a process and waits until it stands still.
+func freeze(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the process is stopped", func() bool {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, task := range tasks {
+			b, e := os.ReadFile(task)
+			_, rest, _ := strings.Cut(string(b), ") ")
+			if e == nil && !strings.HasPrefix(rest, "T") {
+				return false
+			}
+		}
+		return err == nil && len(tasks) > 0
+	})
+}
+
 // alive reports whether a process exists and is no zombie.
 func alive(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -73,7 +73,7 @@ func TestTour(t *testing.T) {
 	if out := shell.run(t, steps["send"]); !strings.Contains(out, `"type":"receipt"`) || !strings.Contains(out, `"delivered":1`) {
 		t.Errorf("antano send printed %q", out)
 	}
-	sees(`"text": "from the shell"`)
+	sees(`"from the shell"`)
 
 	before := s.service("udp").Processes
 	shell.run(t, steps["kill"])

@@ -105,6 +105,8 @@ func TestHandlerOrder(t *testing.T) {
 			b.send(fmt.Sprintf(toService, want[i], ""))
 		}
 		time.Sleep(time.Second) // synctest
+		mu.Lock()
+		defer mu.Unlock()
 		for _, p := range []*peer{a, b} {
 			if !slices.Equal(got[p.ID().Address()], want) {
 				t.Errorf("order %q", got[p.ID().Address()])

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -144,6 +145,13 @@ func (r *fakeRelay) set(f func(*fakeRelay)) {
 	f(r)
 }
 
+// read returns what one of its lists holds.
+func read[T any](r *fakeRelay, list *[]T) []T {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(*list)
+}
+
 func must(err error) {
 	if err != nil {
 		panic(err)
@@ -239,6 +247,13 @@ func (x *fixture) connect(e *Endpoint) *peer {
 		x.t.Fatal(err)
 	}
 	return &peer{c, s, x.t}
+}
+
+// waiting returns how many messages and bytes wait to be written.
+func (p *peer) waiting() (messages, bytes int) {
+	p.Client.mu.Lock()
+	defer p.Client.mu.Unlock()
+	return p.out.len(), p.out.bytes
 }
 
 // send makes the client send messages; ID is replaced by the client's id.

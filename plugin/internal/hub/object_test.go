@@ -250,8 +250,8 @@ func TestNoWriter(t *testing.T) {
 		if got := codes(p.take()); !slices.Equal(got, []string{"unsupported"}) {
 			t.Errorf("sending to it: %q", got)
 		}
-		if len(x.relay.groups) != 0 {
-			t.Errorf("groups %q", x.relay.groups)
+		if len(read(x.relay, &x.relay.groups)) != 0 {
+			t.Errorf("groups %q", read(x.relay, &x.relay.groups))
 		}
 	})
 }

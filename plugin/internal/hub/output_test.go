@@ -86,7 +86,7 @@ func TestSlowMember(t *testing.T) {
 		if n := x.page.Drops(shared.CodeOverloaded); n < 6 {
 			t.Errorf("%d copies dropped, want most of 10", n)
 		}
-		if n := slow.out.bytes; n > 1000 {
+		if _, n := slow.waiting(); n > 1000 {
 			t.Errorf("%d bytes are queued over a bound of 1000", n)
 		}
 		time.Sleep(answerAfter) // synctest
@@ -119,10 +119,10 @@ func TestPushBack(t *testing.T) {
 					p.send(toPeer(slow, want[i], fmt.Sprint(i)))
 				}
 				synctest.Wait()
-				if got := x.relay.pauses; !slices.Equal(got, []string{"pause 3 1000"}) {
+				if got := read(x.relay, &x.relay.pauses); !slices.Equal(got, []string{"pause 3 1000"}) {
 					t.Errorf("pauses %q", got)
 				}
-				if n := slow.out.len(); n != 8 {
+				if n, _ := slow.waiting(); n != 8 {
 					t.Errorf("%d messages are kept, want all 8", n)
 				}
 				p.expect()
@@ -135,16 +135,16 @@ func TestPushBack(t *testing.T) {
 					if n := len(p.take()); n != 8 {
 						t.Errorf("%d receipts", n)
 					}
-					if got := x.relay.pauses; !slices.Equal(got, []string{"pause 3 1000", "resume 3"}) {
+					if got := read(x.relay, &x.relay.pauses); !slices.Equal(got, []string{"pause 3 1000", "resume 3"}) {
 						t.Errorf("pauses %q", got)
 					}
 					return
 				}
 				time.Sleep(1100 * time.Millisecond) // synctest
 				synctest.Wait()
-				kept := slow.out.len()
-				if kept == 0 || kept == 8 || slow.out.bytes > 1000 {
-					t.Errorf("%d messages of %d bytes are kept", kept, slow.out.bytes)
+				kept, bytes := slow.waiting()
+				if kept == 0 || kept == 8 || bytes > 1000 {
+					t.Errorf("%d messages of %d bytes are kept", kept, bytes)
 				}
 				if got := codes(p.take()); !slices.Equal(got, slices.Repeat([]string{"overloaded"}, 8-kept)) {
 					t.Errorf("answers %q, %d kept", got, kept)
@@ -154,7 +154,7 @@ func TestPushBack(t *testing.T) {
 				if got := codes(p.take()); !slices.Equal(got, []string{"overloaded"}) {
 					t.Errorf("late: %q", got)
 				}
-				if got := x.relay.pauses; got[len(got)-1] != "pause 3 0" {
+				if got := read(x.relay, &x.relay.pauses); got[len(got)-1] != "pause 3 0" {
 					t.Errorf("pauses %q", got)
 				}
 				slow.open()
@@ -180,8 +180,8 @@ func TestDatagramToFullClient(t *testing.T) {
 		if got := codes(p.take()); len(got) == 0 || got[0] != "overloaded" {
 			t.Errorf("answers %q", got)
 		}
-		if len(x.relay.pauses) != 0 {
-			t.Errorf("pauses %q", x.relay.pauses)
+		if len(read(x.relay, &x.relay.pauses)) != 0 {
+			t.Errorf("pauses %q", read(x.relay, &x.relay.pauses))
 		}
 	})
 }
@@ -263,7 +263,7 @@ func TestWriterFails(t *testing.T) {
 		if !broken.sink.closed || broken.Receive(nil) != ErrClosed {
 			t.Error("the client is not closed")
 		}
-		if got := x.relay.groups; !slices.Equal(got, []string{"+room/1", "-room/1"}) {
+		if got := read(x.relay, &x.relay.groups); !slices.Equal(got, []string{"+room/1", "-room/1"}) {
 			t.Errorf("groups %q", got)
 		}
 	})
@@ -349,16 +349,16 @@ func TestPartialReport(t *testing.T) {
 				FromKind: wire.KindService, FromID: 5, Format: shared.FormatJSON, Value: []byte("1")})
 		})
 		synctest.Wait()
-		if len(x.relay.results) != 0 {
+		if len(read(x.relay, &x.relay.results)) != 0 {
 			t.Fatal("reported too early")
 		}
 		time.Sleep(reportAfter + tickEvery) // synctest
 		slow.open()
 		synctest.Wait()
-		if len(x.relay.results) != 1 {
-			t.Fatalf("%d results", len(x.relay.results))
+		if len(read(x.relay, &x.relay.results)) != 1 {
+			t.Fatalf("%d results", len(read(x.relay, &x.relay.results)))
 		}
-		r := x.relay.results[0]
+		r := read(x.relay, &x.relay.results)[0]
 		if r.Token != 99 || r.Delivered != 1 || len(r.Failures()) != 1 || r.Failures()[0] != (wire.Failure{Code: shared.CodeTimeout, Count: 1}) {
 			t.Errorf("result %+v", r)
 		}

@@ -37,14 +37,14 @@ func TestLaneWindow(t *testing.T) {
 			}
 		}()
 		synctest.Wait()
-		if n := len(x.relay.messages); n != 2 {
+		if n := len(read(x.relay, &x.relay.messages)); n != 2 {
 			t.Fatalf("%d messages were sent into a window for 2", n)
 		}
 		lane := wire.Lane{Kind: wire.KindClient, ID: 9}
-		size := x.relay.messages[0].FrameSize()
+		size := read(x.relay, &x.relay.messages)[0].FrameSize()
 		x.relay.do(func() { x.OnCredit(wire.Credit{Lane: lane, Bytes: uint32(size)}) })
 		synctest.Wait()
-		if n := len(x.relay.messages); n != 3 {
+		if n := len(read(x.relay, &x.relay.messages)); n != 3 {
 			t.Fatalf("%d messages after credit for one", n)
 		}
 		start := time.Now()
@@ -60,7 +60,7 @@ func TestLaneWindow(t *testing.T) {
 		synctest.Wait()
 		p.send(toAway(6))
 		synctest.Wait()
-		if n := len(x.relay.messages); n != 4 {
+		if n := len(read(x.relay, &x.relay.messages)); n != 4 {
 			t.Errorf("%d messages after the window is open again", n)
 		}
 		if n := len(x.lanes.m); n != 1 {
@@ -86,7 +86,7 @@ func TestLaneDatagram(t *testing.T) {
 		if got := codes(p.take()); !slices.Equal(got, []string{"overloaded", "overloaded", "overloaded"}) {
 			t.Errorf("answers %q", got)
 		}
-		if n := len(x.relay.messages); n != 4 {
+		if n := len(read(x.relay, &x.relay.messages)); n != 4 {
 			t.Errorf("%d messages were sent", n)
 		}
 	})
@@ -98,7 +98,7 @@ func TestLaneLargeMessage(t *testing.T) {
 		x.relay.set(held)
 		p := x.connect(x.json)
 		p.send(toAway(0))
-		if n := len(x.relay.messages); n != 1 {
+		if n := len(read(x.relay, &x.relay.messages)); n != 1 {
 			t.Error("a large message never fits")
 		}
 	})
@@ -158,7 +158,7 @@ func TestPaused(t *testing.T) {
 				time.Sleep(pauseExpires + tickEvery)                  // synctest: it is forgotten
 				start = time.Now()
 				p.send(toAway(1))
-				if time.Since(start) != 0 || len(x.relay.messages) < 2 {
+				if time.Since(start) != 0 || len(read(x.relay, &x.relay.messages)) < 2 {
 					t.Error("a pause that was not renewed still holds")
 				}
 			})
@@ -181,7 +181,7 @@ func TestLinkQueueFull(t *testing.T) {
 		if waited := time.Since(start); waited != 100*time.Millisecond {
 			t.Errorf("waited %v", waited)
 		}
-		if len(x.relay.messages) != 1 {
+		if len(read(x.relay, &x.relay.messages)) != 1 {
 			t.Error("the message is not sent")
 		}
 	})
@@ -219,12 +219,12 @@ func TestAnswerTimeout(t *testing.T) {
 		if got := codes(p.take()); !slices.Equal(got, []string{"timeout", "timeout"}) {
 			t.Errorf("answers %q", got)
 		}
-		x.relay.do(func() { x.OnResult(&wire.Result{Token: x.relay.messages[0].Token, Delivered: 1}) })
+		x.relay.do(func() { x.OnResult(&wire.Result{Token: read(x.relay, &x.relay.messages)[0].Token, Delivered: 1}) })
 		p.expect()
 		if p.Owed() || x.pending.len() != 0 {
 			t.Error("something is still owed")
 		}
-		if got := x.relay.groups; !slices.Equal(got, []string{"+room/1", "-room/1"}) {
+		if got := read(x.relay, &x.relay.groups); !slices.Equal(got, []string{"+room/1", "-room/1"}) {
 			t.Errorf("groups %q", got)
 		}
 	})
@@ -254,7 +254,7 @@ func TestResults(t *testing.T) {
 			x.relay.set(held)
 			p := x.connect(x.json)
 			p.send(`{"entity":"room","entity_id":1,"message":1,"id":1}`)
-			tc.result.Token = x.relay.messages[0].Token
+			tc.result.Token = read(x.relay, &x.relay.messages)[0].Token
 			forged := tc.result
 			forged.Token ^= 1 << 40
 			x.relay.do(func() { x.OnResult(&forged); x.OnResult(&tc.result); x.OnResult(&tc.result) })
@@ -317,7 +317,7 @@ func TestPassThroughMessage(t *testing.T) {
 		if _, err = x.PassThroughMessage(ctx, shared.Address{Entity: "room", ID: 1}, 3, []byte("1")); codeOf(err) != shared.CodeNoSuchEntity {
 			t.Errorf("empty group: %v", err)
 		}
-		if x.relay.messages[1].Process != 3 {
+		if read(x.relay, &x.relay.messages)[1].Process != 3 {
 			t.Error("the process is not passed on")
 		}
 		for _, bad := range []struct {

@@ -43,16 +43,6 @@ func (r *Router) relist() {
 	r.services.Store(d)
 }
 
-// hasProcess reports whether any service has the process.
-func (d *directory) hasProcess(process uint16) bool {
-	for _, s := range d.services {
-		if slices.Contains(s.processes, process) {
-			return true
-		}
-	}
-	return false
-}
-
 // named returns the ready process with the given id.
 func (s *service) named(process uint16) *Link {
 	for _, l := range s.ready {

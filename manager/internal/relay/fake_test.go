@@ -231,14 +231,3 @@ func (f *fake) nothing() {
 		f.Fatal(err)
 	}
 }
-
-// until polls for what another goroutine makes true.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-		time.Sleep(time.Millisecond)
-	}
-}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -81,6 +82,10 @@ line that is exactly "ready". SIGINT or SIGTERM drains and stops, a second one k
 	return c
 }
 
+// sameSignal is how soon after the first a signal still has the same cause: timeout
+// and service managers signal a process and its group.
+const sameSignal = 200 * time.Millisecond
+
 // run stops gently when ctx ends and kills on the next signal after that.
 func run(ctx context.Context, cfg manager.Config) error {
 	again := make(chan os.Signal, 2)
@@ -93,9 +98,13 @@ func run(ctx context.Context, cfg manager.Config) error {
 	done := make(chan struct{})
 	defer close(done)
 	go func() {
-		for range 2 { // the first signal also ended ctx
+		var first time.Time
+		for first.IsZero() || time.Since(first) < sameSignal { // the first also ended ctx
 			select {
 			case <-again:
+				if first.IsZero() {
+					first = time.Now()
+				}
 			case <-done:
 				return
 			}

@@ -143,7 +143,7 @@ func check(path string) error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file (%v)", path, info.Mode())
 	case info.Mode().Perm()&0o111 == 0:
-		return fmt.Errorf("%s is not executable (mode %04o, owner %s)", path, info.Mode().Perm(), owner(info))
+		return fmt.Errorf("%s is not executable (mode %04o, owner %s), chmod +x it", path, info.Mode().Perm(), owner(info))
 	}
 	f, err := os.Open(path)
 	if err != nil {

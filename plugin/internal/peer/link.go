@@ -1,0 +1,125 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/antano/antano/shared/wire"
+)
+
+// link is one process's link.
+type link struct {
+	conn    *net.UnixConn
+	reader  *wire.Reader
+	queue   *wire.Queue
+	process uint16
+
+	health chan string // answers
+	slots  chan uint64 // confirmations
+}
+
+func (m *Manager) serve(conn *net.UnixConn) {
+	sink, err := wire.NewSink(conn)
+	if err != nil {
+		return
+	}
+	l := &link{
+		conn: conn, reader: wire.NewReader(conn), queue: wire.NewQueue(sink, queueBytes, nil),
+		health: make(chan string, 16), slots: make(chan uint64, 16),
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	m.wg.Go(func() { l.queue.Run(ctx) })
+	if !m.welcome(l) {
+		return
+	}
+	defer m.forget(l)
+	l.queue.Flush()
+	for {
+		f, err := l.reader.Next()
+		if err != nil || m.take(l, f) != nil {
+			return
+		}
+		if l.reader.Dry() {
+			m.flush()
+		}
+	}
+}
+
+func (l *link) control(encode func([]byte) []byte) { l.queue.PutControl(encode) }
+
+func (m *Manager) flush() {
+	m.mu.Lock()
+	queues := make([]*wire.Queue, 0, len(m.links))
+	for _, l := range m.links {
+		queues = append(queues, l.queue)
+	}
+	m.mu.Unlock()
+	for _, q := range queues {
+		q.Flush()
+	}
+}
+
+// Wait returns once the process's link is up, or down.
+func (m *Manager) Wait(ctx context.Context, process uint16, up bool) error {
+	for {
+		m.mu.Lock()
+		_, is := m.links[process]
+		changed := m.up
+		m.mu.Unlock()
+		if is == up {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the link of process %d: %w", process, ctx.Err())
+		}
+	}
+}
+
+func (m *Manager) link(process uint16) (*link, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l := m.links[process]; l != nil {
+		return l, nil
+	}
+	return nil, fmt.Errorf("process %d has no link", process)
+}
+
+// Health asks a process how it is; "" is well.
+func (m *Manager) Health(ctx context.Context, process uint16) (string, error) {
+	l, err := m.link(process)
+	if err != nil {
+		return "", err
+	}
+	l.control(func(dst []byte) []byte { return wire.AppendHealth(dst, 1) })
+	l.queue.Flush()
+	return receive(ctx, l.health, "health")
+}
+
+// AssignSlots tells a process which slots to read, and waits until it does.
+func (m *Manager) AssignSlots(ctx context.Context, process uint16, slots uint64) error {
+	l, err := m.link(process)
+	if err != nil {
+		return err
+	}
+	l.control(func(dst []byte) []byte { return wire.AppendSlots(dst, wire.TypeSlots, slots) })
+	l.queue.Flush()
+	for {
+		got, err := receive(ctx, l.slots, "slots")
+		if err != nil || got == slots {
+			return err
+		}
+	}
+}
+
+func receive[T any](ctx context.Context, ch <-chan T, what string) (v T, err error) {
+	select {
+	case v = <-ch:
+		return v, nil
+	case <-ctx.Done():
+		return v, fmt.Errorf("wait for %s: %w", what, ctx.Err())
+	}
+}

@@ -1,0 +1,129 @@
+package peer
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/wire"
+)
+
+const (
+	// Window is the byte window that links are granted.
+	Window     = 1 << 20
+	sequences  = 4096
+	queueBytes = 64 << 20
+)
+
+// Manager accepts links and routes between them.
+type Manager struct {
+	Secret   [wire.SecretSize]byte
+	serverID uint8
+	listener *net.UnixListener
+	wg       sync.WaitGroup
+
+	mu     sync.Mutex
+	links  map[uint16]*link
+	up     chan struct{} // closed and replaced when a link comes up or goes down
+	groups map[string]map[uint16]bool
+	open   map[uint64]*open
+	token  uint64
+	nextID uint32
+	closed bool
+}
+
+// open is a message whose results are awaited.
+type open struct {
+	source *link
+	token  uint64
+	left   int
+	sum    wire.Result
+}
+
+// Listen starts a manager at the socket path.
+func Listen(path string, serverID uint8) (*Manager, error) {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	m := &Manager{
+		serverID: serverID, listener: l, links: map[uint16]*link{}, up: make(chan struct{}),
+		groups: map[string]map[uint16]bool{}, open: map[uint64]*open{}, nextID: 1,
+	}
+	for i := range m.Secret {
+		m.Secret[i] = byte(i)
+	}
+	m.wg.Go(m.accept)
+	return m, nil
+}
+
+// Close ends all links and waits for their goroutines.
+func (m *Manager) Close() {
+	m.listener.Close()
+	m.mu.Lock()
+	m.closed = true
+	for _, l := range m.links {
+		l.conn.Close()
+	}
+	m.mu.Unlock()
+	m.wg.Wait()
+}
+
+func (m *Manager) accept() {
+	for {
+		conn, err := m.listener.AcceptUnix()
+		if err != nil {
+			return
+		}
+		m.wg.Go(func() {
+			defer conn.Close()
+			m.serve(conn)
+		})
+	}
+}
+
+// changed tells who waits for links. The lock is held.
+func (m *Manager) changed() {
+	close(m.up)
+	m.up = make(chan struct{})
+}
+
+// welcome proves a link and gives it its first sequences.
+func (m *Manager) welcome(l *link) bool {
+	f, err := l.reader.Next()
+	var h wire.Hello
+	if err != nil || f.Type != wire.TypeHello || h.Parse(f.Body) != nil || !bytes.Equal(h.Secret[:], m.Secret[:]) {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return false
+	}
+	l.process = h.Process
+	w := wire.Welcome{Version: shared.ProtocolVersion, Server: m.serverID, Sequences: m.grantLocked(), Window: Window}
+	l.control(func(dst []byte) []byte { return wire.AppendWelcome(dst, &w) })
+	m.links[l.process] = l
+	m.changed()
+	return true
+}
+
+func (m *Manager) grantLocked() wire.Sequences {
+	s := wire.Sequences{First: m.nextID, Count: sequences}
+	m.nextID += sequences
+	return s
+}
+
+func (m *Manager) forget(l *link) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.links[l.process] == l {
+		delete(m.links, l.process)
+		m.changed()
+	}
+	for _, members := range m.groups {
+		delete(members, l.process)
+	}
+}

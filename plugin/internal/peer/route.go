@@ -1,0 +1,155 @@
+package peer
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/wire"
+)
+
+// take handles one frame of a process.
+func (m *Manager) take(l *link, f wire.Frame) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch f.Type {
+	case wire.TypeMessage:
+		return m.message(l, f)
+	case wire.TypeResult:
+		return m.result(f.Body)
+	case wire.TypeSubscribe, wire.TypeUnsubscribe:
+		return m.subscribe(l, f)
+	case wire.TypePause, wire.TypeResume:
+		return m.pause(l, f)
+	case wire.TypeMoreSequences:
+		s := m.grantLocked()
+		l.control(func(dst []byte) []byte { return wire.AppendSequences(dst, s) })
+		return nil
+	case wire.TypeHealthOK:
+		var h wire.HealthOK
+		if err := h.Parse(f.Body); err != nil {
+			return err
+		}
+		l.health <- string(h.Failing)
+		return nil
+	case wire.TypeSlotsOK:
+		v, err := wire.ParseU64(f.Body)
+		l.slots <- v
+		return err
+	}
+	return fmt.Errorf("%w: type %d", wire.ErrFrame, f.Type)
+}
+
+func (m *Manager) message(l *link, f wire.Frame) error {
+	var msg wire.Message
+	if err := msg.Parse(f.Body); err != nil {
+		return err
+	}
+	if lane, ok := wire.LaneOf(msg.Kind, msg.EntityID); ok {
+		c := wire.Credit{Lane: lane, Bytes: uint32(len(f.Raw))}
+		l.control(func(dst []byte) []byte { return wire.AppendCredit(dst, &c) })
+	}
+	to, code := m.destinations(&msg)
+	if code != shared.CodeNone {
+		if msg.Token != 0 {
+			r := wire.Result{Token: msg.Token}
+			r.Fail(code, 1)
+			l.control(func(dst []byte) []byte { return wire.AppendResult(dst, &r) })
+		}
+		return nil
+	}
+	var token uint64
+	if msg.Token != 0 {
+		m.token++
+		token = m.token
+		m.open[token] = &open{source: l, token: msg.Token, left: len(to)}
+	}
+	raw := bytes.Clone(f.Raw)
+	wire.Readdress(raw, token, l.process)
+	for _, d := range to {
+		d.control(func(dst []byte) []byte { return append(dst, raw...) })
+	}
+	return nil
+}
+
+// destinations are the links that get a message: all of one service.
+func (m *Manager) destinations(msg *wire.Message) (to []*link, code shared.Code) {
+	switch msg.Kind {
+	case wire.KindClient:
+		if l := m.links[shared.ClientID(msg.EntityID).Process()]; l != nil {
+			return []*link{l}, shared.CodeNone
+		}
+	case wire.KindService:
+		if msg.Process == wire.AnyProcess {
+			for p := range uint16(len(m.links)) { // rendezvous is for the real one
+				if l := m.links[(p+uint16(msg.FromID))%uint16(len(m.links))+1]; l != nil {
+					return []*link{l}, shared.CodeNone
+				}
+			}
+		} else if l := m.links[msg.Process]; l != nil {
+			return []*link{l}, shared.CodeNone
+		}
+		return nil, shared.CodeNoSuchProcess
+	default:
+		for p := range m.groups[fmt.Sprintf("%s/%d", msg.Entity, msg.EntityID)] {
+			if msg.Process == wire.AnyProcess || msg.Process == p {
+				to = append(to, m.links[p])
+			}
+		}
+	}
+	if len(to) == 0 {
+		return nil, shared.CodeNoSuchEntity
+	}
+	return to, shared.CodeNone
+}
+
+func (m *Manager) result(body []byte) error {
+	var r wire.Result
+	if err := r.Parse(body); err != nil {
+		return err
+	}
+	o := m.open[r.Token]
+	if o == nil {
+		return fmt.Errorf("%w: result for token %d, which is not open", wire.ErrFrame, r.Token)
+	}
+	o.sum.Add(&r)
+	if o.left--; o.left == 0 {
+		delete(m.open, r.Token)
+		o.sum.Token = o.token
+		o.source.control(func(dst []byte) []byte { return wire.AppendResult(dst, &o.sum) })
+	}
+	return nil
+}
+
+func (m *Manager) subscribe(l *link, f wire.Frame) error {
+	var g wire.Group
+	if err := g.Parse(f.Body); err != nil {
+		return err
+	}
+	key := fmt.Sprintf("%s/%d", g.Entity, g.ID)
+	if f.Type == wire.TypeSubscribe {
+		if m.groups[key] == nil {
+			m.groups[key] = map[uint16]bool{}
+		}
+		m.groups[key][l.process] = true
+	} else {
+		delete(m.groups[key], l.process)
+	}
+	if g.Token != 0 {
+		r := wire.Result{Token: g.Token, Delivered: 1}
+		l.control(func(dst []byte) []byte { return wire.AppendResult(dst, &r) })
+	}
+	return nil
+}
+
+func (m *Manager) pause(l *link, f wire.Frame) error {
+	var p wire.Pause
+	if err := p.Parse(f.Body); err != nil {
+		return err
+	}
+	if to := m.links[p.Process]; to != nil {
+		p.Process = l.process
+		to.control(func(dst []byte) []byte { return wire.AppendPause(dst, f.Type, &p) })
+	}
+	return nil
+}

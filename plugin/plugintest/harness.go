@@ -1,0 +1,204 @@
+package plugintest
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/antano/antano/plugin"
+	"github.com/antano/antano/plugin/internal/peer"
+	"github.com/antano/antano/plugin/internal/serve"
+	"github.com/antano/antano/plugin/internal/share"
+	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/control"
+)
+
+const (
+	serverID       = 1
+	ownProcess     = 1 // of the service under test
+	peerProcess    = 2 // of the peers
+	peerService    = 1 << 30
+	pushBack       = time.Second
+	handlerTimeout = 30 * time.Second
+	patience       = 10 * time.Second // for one step of the harness
+)
+
+// Harness is a running service.
+type Harness struct {
+	t       testing.TB
+	service plugin.Service
+	manager *peer.Manager
+	dir     string
+	process *serve.Process
+	host    atomic.Pointer[plugin.Host]
+	sockets *sockets
+	page    *share.Page
+	peers   *peers
+	stopped bool
+}
+
+// Start runs s as the only process of a service with params. What params leave empty
+// gets the defaults of a params file; id 2, the name and the type of the description
+// among them. Sockets are opened as Description.Transport says, at 127.0.0.1 and a port
+// of the kernel's choice, or in a temporary directory.
+func Start(t testing.TB, s plugin.Service, params shared.ServiceParams) *Harness {
+	t.Helper()
+	d := s.Describe()
+	params = withDefaults(params, d)
+	dir, err := os.MkdirTemp("", "antano") // t.TempDir is too long for a socket
+	check(t, "make a directory for sockets", err)
+	h := &Harness{t: t, service: s, dir: dir}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	h.manager, err = peer.Listen(filepath.Join(dir, "relay.sock"), serverID)
+	check(t, "start the manager", err)
+	t.Cleanup(h.manager.Close)
+	h.sockets, err = openSockets(d.Transport, &params, dir)
+	check(t, "open the sockets", err)
+	t.Cleanup(h.sockets.close)
+	pageFD := h.openPage()
+	h.process = serve.New(h.adapt(s), serve.Inherited{Sockets: h.sockets.list, Share: pageFD, Lifeline: -1}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	check(t, "start the service", h.process.Start(h.context(), h.startOf(params, ownProcess)))
+	t.Cleanup(h.Stop)
+	if slots := h.sockets.slots(); slots != 0 {
+		check(t, "assign slots", h.manager.AssignSlots(h.context(), ownProcess, slots))
+	}
+	return h
+}
+
+func check(t testing.TB, what string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("plugintest: %s: %v", what, err)
+	}
+}
+
+// context ends with the harness's patience.
+func (h *Harness) context() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	h.t.Cleanup(cancel)
+	return ctx
+}
+
+// openPage makes a shared page, mapped here as the manager's and to be mapped again.
+func (h *Harness) openPage() (fd int) {
+	fd, err := unix.MemfdCreate("share", unix.MFD_CLOEXEC)
+	check(h.t, "make the share page", err)
+	h.t.Cleanup(func() { unix.Close(fd) })
+	check(h.t, "size the share page", unix.Ftruncate(fd, share.RowSize))
+	h.page, err = share.Open(fd, 0, 1)
+	check(h.t, "map the share page", err)
+	h.t.Cleanup(func() { h.page.Close() })
+	return fd
+}
+
+func (h *Harness) startOf(params shared.ServiceParams, process int) control.Start {
+	return control.Start{
+		Identity: shared.Identity{ServerID: serverID, ServiceID: params.ID, ProcessID: process, Generation: 1, Service: params.Name},
+		Params:   params, RelaySocket: filepath.Join(h.dir, "relay.sock"), Secret: h.manager.Secret,
+		ShareRow: 0, ShareRows: 1, PushBack: pushBack, HandlerTimeout: handlerTimeout,
+	}
+}
+
+// Host is what the service was started with.
+func (h *Harness) Host() plugin.Host { return *h.host.Load() }
+
+// Address is where the service listens: host:port, or the path of a Unix socket.
+func (h *Harness) Address() string { return h.sockets.address }
+
+// Clients returns how many clients the service has.
+func (h *Harness) Clients() int { return len(h.process.Clients()) }
+
+// Drops returns how many messages were dropped for code.
+func (h *Harness) Drops(code shared.Code) int { return int(h.page.Drops(code)) }
+
+// Health asks the service over the relay link how it is: "" is well.
+func (h *Harness) Health() string {
+	h.t.Helper()
+	failing, err := h.manager.Health(h.context(), ownProcess)
+	check(h.t, "ask for health", err)
+	return failing
+}
+
+// AssignSlots makes the service read exactly these slots, and returns when it does.
+func (h *Harness) AssignSlots(slots uint64) {
+	h.t.Helper()
+	check(h.t, "assign slots", h.manager.AssignSlots(h.context(), ownProcess, slots))
+}
+
+// Drain makes the service take no new clients and ends those it has once nothing is
+// owed to them. It returns how many were not done when ctx ended.
+func (h *Harness) Drain(ctx context.Context) (unfinished int) {
+	h.t.Helper()
+	n, err := h.process.Drain(ctx)
+	check(h.t, "drain", err)
+	return n
+}
+
+// Stop stops the service; the end of the test does, too.
+func (h *Harness) Stop() {
+	h.t.Helper()
+	if h.stopped {
+		return
+	}
+	h.stopped = true
+	if err := h.process.Stop(h.context()); err != nil {
+		h.t.Errorf("plugintest: stop the service: %v", err)
+	}
+}
+
+// withDefaults fills in what a row of a params file would have.
+func withDefaults(p shared.ServiceParams, d shared.Description) shared.ServiceParams {
+	if p.ID == 0 {
+		p.ID = 2
+	}
+	if p.AntanoServerID == 0 {
+		p.AntanoServerID = serverID
+	}
+	if p.ServiceType == "" {
+		p.ServiceType = d.ServiceType
+	}
+	if p.Name == "" {
+		p.Name = d.ServiceType
+	}
+	if p.MessageFormatIn == 0 {
+		p.MessageFormatIn = shared.FormatJSON
+	}
+	if p.MessageFormatOut == 0 {
+		p.MessageFormatOut = shared.FormatJSON
+	}
+	if p.Processes == 0 {
+		p.Processes = 1
+	}
+	if d.Transport == shared.TransportUnix && p.SocketType == "" {
+		p.SocketType = shared.SocketDgram
+	}
+	if stream := d.Transport == shared.TransportTCP || p.SocketType == shared.SocketStream; stream {
+		if p.FramingIn == "" {
+			p.FramingIn = shared.DefaultFraming(p.MessageFormatIn)
+		}
+		if p.FramingOut == "" {
+			p.FramingOut = shared.DefaultFraming(p.MessageFormatOut)
+		}
+	}
+	p.Limits = limitsWithDefaults(p.Limits)
+	return p
+}
+
+func limitsWithDefaults(l shared.Limits) shared.Limits {
+	d := shared.DefaultLimits()
+	for _, v := range []struct{ given, usual *int }{
+		{&l.MaxMessageBytes, &d.MaxMessageBytes}, {&l.MaxClients, &d.MaxClients},
+		{&l.ClientQueueBytes, &d.ClientQueueBytes}, {&l.ProcessQueueBytes, &d.ProcessQueueBytes},
+	} {
+		if *v.given == 0 {
+			*v.given = *v.usual
+		}
+	}
+	return l
+}

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tinylib/msgp/msgp"
+
 	"github.com/antano/antano/shared"
 )
 
@@ -141,7 +143,7 @@ func begin(dst []byte, f shared.FormatID, kind string, n int, id []byte) (object
 
 func (o *object) open(n int) {
 	if o.msgpack {
-		o.dst = appendMapHead(o.dst, n)
+		o.dst = msgp.AppendMapHeader(o.dst, uint32(n))
 	} else {
 		o.dst = append(o.dst, '{')
 	}
@@ -172,7 +174,7 @@ func (o *object) key(name string) {
 // word appends a string that needs no escape.
 func (o *object) word(s string) {
 	if o.msgpack {
-		o.dst = appendStr(o.dst, s)
+		o.dst = msgp.AppendString(o.dst, s)
 		return
 	}
 	o.dst = append(o.dst, '"')
@@ -184,7 +186,7 @@ func (o *object) str(name, s string) {
 	o.key(name)
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if o.msgpack {
-		o.dst = appendStr(o.dst, s)
+		o.dst = msgp.AppendString(o.dst, s)
 	} else {
 		o.dst = appendQuoted(o.dst, s)
 	}

@@ -3,6 +3,8 @@ package format
 import (
 	"bytes"
 	"encoding/base64"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // bytesJSON recognises {"$b64": "…"} at i in well-formed JSON. It returns the inside
@@ -66,11 +68,9 @@ func appendBase64Decoded(dst, inside []byte) ([]byte, bool) {
 // appendBin64 appends as msgpack bin the bytes that the inside of a JSON string
 // encodes, and reports false, with dst as it came, if it is no canonical base64.
 func appendBin64(dst, inside []byte) ([]byte, bool) {
-	at := len(dst)
-	out, ok := appendBase64Decoded(dst, inside)
+	out, ok := appendBase64Decoded(append(dst, 0, 0), inside)
 	if !ok {
 		return dst, false
 	}
-	var room [5]byte
-	return insert(out, at, appendBinHead(room[:0], len(out)-at)), true
+	return msgp.AppendBytesTwoPrefixed(out, len(out)-len(dst)-2), true
 }

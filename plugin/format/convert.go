@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"unicode/utf8"
 
+	"github.com/tinylib/msgp/msgp"
+
 	"github.com/antano/antano/shared"
 )
 
@@ -57,8 +59,8 @@ func Check(f shared.FormatID, value []byte) error {
 	case shared.FormatJSON:
 		why = checkJSON(value)
 	case shared.FormatMsgpack:
-		var i int
-		if i, why = scanMsgpack(value, 0, maxDepth); why == "" && i < len(value) {
+		var rest []byte
+		if rest, why = skipMsgpack(value, maxDepth); why == "" && len(rest) > 0 {
 			why = faultTail
 		}
 	case shared.FormatText:
@@ -126,20 +128,27 @@ func convertJSON(dst, b []byte, to shared.FormatID) ([]byte, fault) {
 }
 
 func convertMsgpack(dst, b []byte, to shared.FormatID) ([]byte, fault) {
-	h, i, why := readHead(b, 0)
+	t, why := nextType(b)
 	if why != "" {
 		return dst, why
 	}
-	if to == shared.FormatJSON || h.kind != headStr && h.kind != headBin {
+	if to == shared.FormatJSON || t != msgp.StrType && t != msgp.BinType {
 		return msgpackToJSON(dst, b)
 	}
-	if i+int(h.n) < len(b) {
+	read := msgp.ReadBytesZC
+	if t == msgp.StrType {
+		read = msgp.ReadStringZC
+	}
+	value, rest, err := read(b)
+	switch {
+	case err != nil:
+		return dst, faultEnd
+	case len(rest) > 0:
 		return dst, faultTail
+	case to == shared.FormatText || t == msgp.StrType:
+		why = checkUTF8(value)
 	}
-	if to == shared.FormatText || h.kind == headStr {
-		why = checkUTF8(b[i:])
-	}
-	return append(dst, b[i:]...), why
+	return append(dst, value...), why
 }
 
 func convertText(dst, b []byte, to shared.FormatID) ([]byte, fault) {
@@ -148,7 +157,7 @@ func convertText(dst, b []byte, to shared.FormatID) ([]byte, fault) {
 	case shared.FormatJSON:
 		return appendQuoted(dst, b), why
 	case shared.FormatMsgpack:
-		return appendStr(dst, b), why
+		return msgp.AppendStringFromBytes(dst, b), why
 	}
 	return append(dst, b...), ""
 }
@@ -158,7 +167,7 @@ func convertBinary(dst, b []byte, to shared.FormatID) ([]byte, fault) {
 	case shared.FormatJSON:
 		return appendBytesJSON(dst, b), ""
 	case shared.FormatMsgpack:
-		return append(appendBinHead(dst, len(b)), b...), ""
+		return msgp.AppendBytes(dst, b), ""
 	}
 	return append(dst, b...), checkUTF8(b)
 }

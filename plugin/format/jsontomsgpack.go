@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // jsonToMsgpack appends the well-formed JSON value at the start of b as msgpack.
@@ -64,23 +66,23 @@ func (t *transcoder) value(dst []byte) []byte {
 		return t.array(dst)
 	case 't':
 		t.at += len("true")
-		return append(dst, 0xc3)
+		return msgp.AppendBool(dst, true)
 	case 'f':
 		t.at += len("false")
-		return append(dst, 0xc2)
+		return msgp.AppendBool(dst, false)
 	case 'n':
 		t.at += len("null")
-		return append(dst, 0xc0)
+		return msgp.AppendNil(dst)
 	}
 	return t.number(dst)
 }
 
 // open enters an array or object and returns its size.
-func (t *transcoder) open() int {
+func (t *transcoder) open() uint32 {
 	n := t.sizes[t.opened]
 	t.opened++
 	t.at++
-	return int(n)
+	return n
 }
 
 // next goes over the comma or bracket behind a value.
@@ -90,7 +92,7 @@ func (t *transcoder) next() {
 
 func (t *transcoder) array(dst []byte) []byte {
 	n := t.open()
-	dst = appendArrayHead(dst, n)
+	dst = msgp.AppendArrayHeader(dst, n)
 	for range n {
 		dst = t.value(dst)
 		t.next()
@@ -112,7 +114,7 @@ func (t *transcoder) object(dst []byte) []byte {
 			}
 		}
 	}
-	dst = appendMapHead(dst, n)
+	dst = msgp.AppendMapHeader(dst, n)
 	for range n {
 		t.at = skipSpace(t.src, t.at)
 		dst = t.string(dst)
@@ -131,7 +133,7 @@ func (t *transcoder) string(dst []byte) []byte {
 	t.at, _ = scanString(t.src, from)
 	inside := t.src[from : t.at-1]
 	if bytes.IndexByte(inside, '\\') < 0 {
-		return appendStr(dst, inside)
+		return msgp.AppendStringFromBytes(dst, inside)
 	}
 	return appendStrUnescaped(dst, inside)
 }
@@ -145,11 +147,11 @@ func (t *transcoder) number(dst []byte) []byte {
 		return appendInt(dst, n)
 	}
 	if n, ok := parseUint(raw); ok {
-		return appendUint(dst, n)
+		return msgp.AppendUint64(dst, n)
 	}
 	f, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil || math.IsInf(f, 0) {
 		t.beyond = true
 	}
-	return appendFloat(dst, f)
+	return msgp.AppendFloat64(dst, f)
 }

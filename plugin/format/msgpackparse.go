@@ -3,21 +3,27 @@ package format
 import (
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // parseMsgpack reads one message object.
 func (e *Envelope) parseMsgpack(b []byte) error {
-	p := fields{env: e}
-	h, i, why := readHead(b, 0)
-	if why != "" || h.kind != headMap {
-		return bad("a message is one msgpack map: send {\"message\": …}")
+	if msgp.NextType(b) != msgp.MapType {
+		return bad(noMap)
 	}
-	for range h.n {
-		if i, why = p.scanMsgpackPair(b, i); why != "" {
+	n, rest, err := msgp.ReadMapHeaderBytes(b)
+	if err != nil {
+		return bad(noMap)
+	}
+	p := fields{env: e}
+	why := fault("")
+	for range n {
+		if rest, why = p.scanMsgpackPair(rest); why != "" {
 			break
 		}
 	}
-	if why == "" && i < len(b) {
+	if why == "" && len(rest) > 0 {
 		why = faultTail
 	}
 	switch why {
@@ -26,58 +32,72 @@ func (e *Envelope) parseMsgpack(b []byte) error {
 	case faultDeep:
 		return bad("%s", tooDeep)
 	}
-	return bad("the message is not valid msgpack, at byte %d: %s", i, why)
+	return bad("the message is not valid msgpack, at byte %d: %s", len(b)-len(rest), why)
 }
 
-// scanMsgpackPair reads one key and its value.
-func (p *fields) scanMsgpackPair(b []byte, i int) (int, fault) {
-	h, nameAt, why := readHead(b, i)
+const noMap = "a message is one msgpack map: send {\"message\": …}"
+
+// scanMsgpackPair reads the key and value that b begins with, and returns what
+// follows them. With a fault it returns what begins with the fault.
+func (p *fields) scanMsgpackPair(b []byte) (rest []byte, why fault) {
+	name, value, why := readScalar(b)
 	if why != "" {
-		return nameAt, why
+		return value, why
 	}
-	var name []byte
-	at := nameAt
-	if h.kind == headStr {
-		at += int(h.n)
-		name = b[nameAt:at]
-	} else if at, why = scanMsgpack(b, i, maxDepth); why != "" {
-		return at, why
+	k := keyUnknown
+	if name.kind == scalarString {
+		k = keyOf(name.str)
 	}
-	end, why := scanMsgpack(b, at, maxDepth)
-	if why != "" {
-		return end, why
-	}
-	if h.kind != headStr || !utf8.Valid(name) {
-		p.fail("the keys of a message must be UTF-8 strings")
-		return end, ""
-	}
-	k := keyOf(name)
-	if !p.begin(k, name) {
-		return end, ""
-	}
+	var v scalar
 	if k == keyMessage {
-		p.env.Message = b[at:end:end]
-		return end, ""
+		rest, why = skipMsgpack(value, maxDepth)
+	} else {
+		v, rest, why = readScalar(value)
 	}
-	v := scalarMsgpack(b, at)
+	if why != "" {
+		return rest, why
+	}
+	if k == keyUnknown && (name.kind != scalarString || !utf8.Valid(name.str)) {
+		p.fail("the keys of a message must be UTF-8 strings")
+		return rest, ""
+	}
+	if !p.begin(k, name.str) {
+		return rest, ""
+	}
 	var id []byte
-	if k == keyID {
+	switch k {
+	case keyMessage:
+		size := len(value) - len(rest)
+		p.env.Message = value[:size:size]
+		return rest, ""
+	case keyID:
 		id = p.env.idJSON(&v)
 	}
 	p.set(k, v, id)
-	return end, ""
+	return rest, ""
 }
 
-// scalarMsgpack decodes the well-formed value at i, if it is a string or an integer.
-func scalarMsgpack(b []byte, i int) scalar {
-	h, i, _ := readHead(b, i)
-	switch h.kind {
-	case headStr:
-		return scalar{kind: scalarString, str: b[i : i+int(h.n)]}
-	case headInt:
-		return scalar{kind: scalarInt, num: int64(h.n)}
+// readScalar decodes the value that b begins with, if it is a string or an integer,
+// and returns what follows it. With a fault it returns what begins with the fault.
+func readScalar(b []byte) (v scalar, rest []byte, why fault) {
+	t, why := nextType(b)
+	if why != "" {
+		return scalar{}, b, why
 	}
-	return scalar{}
+	switch t {
+	case msgp.StrType:
+		s, rest, err := msgp.ReadStringZC(b)
+		if err != nil {
+			return scalar{}, b, faultEnd
+		}
+		return scalar{kind: scalarString, str: s}, rest, ""
+	case msgp.IntType, msgp.UintType:
+		if n, rest, err := msgp.ReadInt64Bytes(b); err == nil {
+			return scalar{kind: scalarInt, num: n}, rest, ""
+		}
+	}
+	rest, why = skipMsgpack(b, maxDepth)
+	return scalar{}, rest, why
 }
 
 // idJSON encodes an id as JSON into the envelope's buffer. A string that is not

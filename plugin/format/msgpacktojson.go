@@ -4,94 +4,127 @@ import (
 	"math"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // msgpackToJSON appends the msgpack value that b is as JSON.
 func msgpackToJSON(dst, b []byte) ([]byte, fault) {
-	dst, i, why := appendAsJSON(dst, b, 0, maxDepth)
-	if why == "" && i < len(b) {
+	dst, rest, why := appendAsJSON(dst, b, maxDepth)
+	if why == "" && len(rest) > 0 {
 		why = faultTail
 	}
 	return dst, why
 }
 
-// appendAsJSON appends the value at i, which may nest levels deep, and returns the
-// index behind it.
-func appendAsJSON(dst, b []byte, i, levels int) ([]byte, int, fault) {
-	h, i, why := readHead(b, i)
+// appendAsJSON appends the value that b begins with, which may nest levels deep, and
+// returns what follows it.
+func appendAsJSON(dst, b []byte, levels int) (out, rest []byte, why fault) {
+	t, why := nextType(b)
 	if why != "" {
-		return dst, i, why
+		return dst, b, why
 	}
-	switch h.kind {
-	case headNil:
-		return append(dst, "null"...), i, ""
-	case headFalse:
-		return append(dst, "false"...), i, ""
-	case headTrue:
-		return append(dst, "true"...), i, ""
-	case headInt:
-		return strconv.AppendInt(dst, int64(h.n), 10), i, ""
-	case headUint:
-		return strconv.AppendUint(dst, h.n, 10), i, ""
-	case headFloat:
-		dst, why = appendFloatJSON(dst, math.Float64frombits(h.n))
-		return dst, i, why
-	case headStr:
-		end := i + int(h.n)
-		if !utf8.Valid(b[i:end]) {
-			return dst, i, faultStr
-		}
-		return appendQuoted(dst, b[i:end]), end, ""
-	case headBin:
-		end := i + int(h.n)
-		return appendBytesJSON(dst, b[i:end]), end, ""
-	case headArray:
-		return appendArrayJSON(dst, b, i, h.n, levels)
-	case headMap:
-		return appendMapJSON(dst, b, i, h.n, levels)
+	switch t {
+	case msgp.ArrayType:
+		return appendArrayJSON(dst, b, levels)
+	case msgp.MapType:
+		return appendMapJSON(dst, b, levels)
 	}
-	return dst, i, faultExt
+	return appendScalarJSON(dst, b, t)
 }
 
-func appendArrayJSON(dst, b []byte, i int, n uint64, levels int) ([]byte, int, fault) {
+// appendScalarJSON appends the value that b begins with, which is of type t.
+func appendScalarJSON(dst, b []byte, t msgp.Type) (out, rest []byte, why fault) {
+	var err error
+	switch t {
+	case msgp.NilType:
+		rest, err = msgp.ReadNilBytes(b)
+		dst = append(dst, "null"...)
+	case msgp.BoolType:
+		var is bool
+		is, rest, err = msgp.ReadBoolBytes(b)
+		dst = strconv.AppendBool(dst, is)
+	case msgp.IntType:
+		var n int64
+		n, rest, err = msgp.ReadInt64Bytes(b)
+		dst = strconv.AppendInt(dst, n, 10)
+	case msgp.UintType:
+		var n uint64
+		n, rest, err = msgp.ReadUint64Bytes(b)
+		dst = strconv.AppendUint(dst, n, 10)
+	case msgp.Float32Type, msgp.Float64Type:
+		var f float64
+		f, rest, err = msgp.ReadFloat64Bytes(b)
+		dst, why = appendFloatJSON(dst, f)
+	case msgp.StrType:
+		var s []byte
+		if s, rest, err = msgp.ReadStringZC(b); !utf8.Valid(s) {
+			return dst, rest, faultStr
+		}
+		dst = appendQuoted(dst, s)
+	case msgp.BinType:
+		var bin []byte
+		bin, rest, err = msgp.ReadBytesZC(b)
+		dst = appendBytesJSON(dst, bin)
+	default:
+		rest, err = msgp.Skip(b)
+		why = faultExt
+	}
+	if err != nil {
+		why = faultEnd
+	}
+	return dst, rest, why
+}
+
+func appendArrayJSON(dst, b []byte, levels int) (out, rest []byte, why fault) {
+	n, rest, err := msgp.ReadArrayHeaderBytes(b)
+	if err != nil {
+		return dst, b, faultEnd
+	}
 	if levels == 0 {
-		return dst, i, faultDeep
+		return dst, b, faultDeep
 	}
 	dst = append(dst, '[')
 	for k := range n {
 		if k > 0 {
 			dst = append(dst, ',')
 		}
-		var why fault
-		if dst, i, why = appendAsJSON(dst, b, i, levels-1); why != "" {
-			return dst, i, why
+		if dst, rest, why = appendAsJSON(dst, rest, levels-1); why != "" {
+			return dst, rest, why
 		}
 	}
-	return append(dst, ']'), i, ""
+	return append(dst, ']'), rest, ""
 }
 
-func appendMapJSON(dst, b []byte, i int, n uint64, levels int) ([]byte, int, fault) {
+func appendMapJSON(dst, b []byte, levels int) (out, rest []byte, why fault) {
+	n, rest, err := msgp.ReadMapHeaderBytes(b)
+	if err != nil {
+		return dst, b, faultEnd
+	}
 	if levels == 0 {
-		return dst, i, faultDeep
+		return dst, b, faultDeep
 	}
 	dst = append(dst, '{')
 	for k := range n {
 		if k > 0 {
 			dst = append(dst, ',')
 		}
-		if h, _, why := readHead(b, i); why == "" && h.kind != headStr {
-			return dst, i, faultMapID
+		t, why := nextType(rest)
+		if why == "" && t != msgp.StrType {
+			why = faultMapID
 		}
-		var why fault
-		if dst, i, why = appendAsJSON(dst, b, i, levels-1); why != "" {
-			return dst, i, why
+		if why != "" {
+			return dst, rest, why
+		}
+		if dst, rest, why = appendScalarJSON(dst, rest, t); why != "" {
+			return dst, rest, why
 		}
 		dst = append(dst, ':')
-		if dst, i, why = appendAsJSON(dst, b, i, levels-1); why != "" {
-			return dst, i, why
+		if dst, rest, why = appendAsJSON(dst, rest, levels-1); why != "" {
+			return dst, rest, why
 		}
 	}
-	return append(dst, '}'), i, ""
+	return append(dst, '}'), rest, ""
 }
 
 // appendFloatJSON appends the shortest number that reads back as f, with a fraction

@@ -16,17 +16,14 @@ import (
 	"github.com/antano/antano/plugin/internal/serve"
 	"github.com/antano/antano/plugin/internal/share"
 	"github.com/antano/antano/shared"
-	"github.com/antano/antano/shared/control"
 )
 
 const (
-	serverID       = 1
-	ownProcess     = 1 // of the service under test
-	peerProcess    = 2 // of the peers
-	peerService    = 1 << 30
-	pushBack       = time.Second
-	handlerTimeout = 30 * time.Second
-	patience       = 10 * time.Second // for one step of the harness
+	serverID    = 1
+	ownProcess  = 1 // of the service under test
+	peerProcess = 2 // of the peers
+	peerService = 1 << 30
+	patience    = 10 * time.Second // for one step of the harness
 )
 
 // Harness is a running service.
@@ -63,7 +60,7 @@ func Start(t testing.TB, s plugin.Service, params shared.ServiceParams) *Harness
 	t.Cleanup(h.sockets.close)
 	pageFD := h.openPage()
 	h.process = serve.New(h.adapt(s), serve.Inherited{Sockets: h.sockets.list, Share: pageFD, Lifeline: -1}, slog.New(slog.NewTextHandler(t.Output(), nil)))
-	check(t, "start the service", h.process.Start(h.context(), h.startOf(params, ownProcess)))
+	check(t, "start the service", h.process.Start(h.context(), h.manager.Start(params, ownProcess)))
 	t.Cleanup(h.Stop)
 	if slots := h.sockets.slots(); slots != 0 {
 		check(t, "assign slots", h.manager.AssignSlots(h.context(), ownProcess, slots))
@@ -95,14 +92,6 @@ func (h *Harness) openPage() (fd int) {
 	check(h.t, "map the share page", err)
 	h.t.Cleanup(func() { h.page.Close() })
 	return fd
-}
-
-func (h *Harness) startOf(params shared.ServiceParams, process int) control.Start {
-	return control.Start{
-		Identity: shared.Identity{ServerID: serverID, ServiceID: params.ID, ProcessID: process, Generation: 1, Service: params.Name},
-		Params:   params, RelaySocket: filepath.Join(h.dir, "relay.sock"), Secret: h.manager.Secret,
-		ShareRow: 0, ShareRows: 1, PushBack: pushBack, HandlerTimeout: handlerTimeout,
-	}
 }
 
 // Host is what the service was started with.

@@ -54,7 +54,7 @@ func (h *Harness) startPeers() {
 	}
 	params := withDefaults(shared.ServiceParams{ID: peerService}, d)
 	p.process = serve.New(s, serve.Inherited{Share: -1, Lifeline: -1}, slog.New(slog.NewTextHandler(h.t.Output(), nil)))
-	check(h.t, "start the peers", p.process.Start(h.context(), h.startOf(params, peerProcess)))
+	check(h.t, "start the peers", p.process.Start(h.context(), h.manager.Start(params, peerProcess)))
 	h.t.Cleanup(func() {
 		if err := p.process.Stop(h.context()); err != nil {
 			h.t.Errorf("plugintest: stop the peers: %v", err)

@@ -88,7 +88,7 @@ func TestHandlerOrder(t *testing.T) {
 		most = max(most, len(running))
 		got[m.From] = append(got[m.From], string(m.Value))
 		mu.Unlock()
-		time.Sleep(time.Millisecond) // synctest: a call that takes its time
+		<-time.After(time.Millisecond) // synctest
 		mu.Lock()
 		if running[m.From]--; running[m.From] == 0 {
 			delete(running, m.From)
@@ -104,7 +104,7 @@ func TestHandlerOrder(t *testing.T) {
 			a.send(fmt.Sprintf(toService, want[i], ""))
 			b.send(fmt.Sprintf(toService, want[i], ""))
 		}
-		time.Sleep(time.Second) // synctest
+		<-time.After(time.Second) // synctest
 		mu.Lock()
 		defer mu.Unlock()
 		for _, p := range []*peer{a, b} {
@@ -126,7 +126,7 @@ func TestHandlerOrder(t *testing.T) {
 func TestHandlerHangs(t *testing.T) {
 	hang := func(ctx context.Context, m *shared.Message) (any, error) {
 		<-ctx.Done()
-		time.Sleep(time.Minute) // synctest: and does not even heed that
+		<-time.After(time.Minute) // synctest
 		return nil, ctx.Err()
 	}
 	bubble(t, func(cfg *Config) {
@@ -135,7 +135,7 @@ func TestHandlerHangs(t *testing.T) {
 	}, func(x *fixture) {
 		p := x.connect(x.json)
 		p.send(fmt.Sprintf(toService, "1", `,"id":1`))
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 		synctest.Wait()
 		if got := codes(p.take()); !slices.Equal(got, []string{"timeout"}) {
 			t.Errorf("answers %q", got)
@@ -150,7 +150,7 @@ func TestHandlerHangs(t *testing.T) {
 		if h := x.Health(); h != "" {
 			t.Errorf("health %q", h)
 		}
-		time.Sleep(26 * time.Second)
+		<-time.After(26 * time.Second)
 		if h := x.Health(); !strings.Contains(h, "handler call for client/") {
 			t.Errorf("health %q", h)
 		}
@@ -159,7 +159,7 @@ func TestHandlerHangs(t *testing.T) {
 		if err := x.Close(short); err == nil {
 			t.Error("closed while a handler runs")
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 	})
 }
 
@@ -202,7 +202,7 @@ func TestHandlerReplyFromService(t *testing.T) {
 // Drain ends when nothing is owed any more, and not before.
 func TestDrain(t *testing.T) {
 	handler := func(ctx context.Context, m *shared.Message) (any, error) {
-		time.Sleep(500 * time.Millisecond) // synctest
+		<-time.After(500 * time.Millisecond) // synctest
 		return "done", nil
 	}
 	bubble(t, withHandler(handler), func(x *fixture) {

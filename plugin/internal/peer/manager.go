@@ -5,16 +5,20 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/control"
 	"github.com/antano/antano/shared/wire"
 )
 
 const (
 	// Window is the byte window that links are granted.
-	Window     = 1 << 20
-	sequences  = 4096
-	queueBytes = 64 << 20
+	Window         = 1 << 20
+	sequences      = 4096
+	queueBytes     = 64 << 20
+	pushBack       = time.Second
+	handlerTimeout = 30 * time.Second
 )
 
 // Manager accepts links and routes between them.
@@ -57,6 +61,17 @@ func Listen(path string, serverID uint8) (*Manager, error) {
 	}
 	m.wg.Go(m.accept)
 	return m, nil
+}
+
+// Start is what a process is told so that it connects to this manager.
+func (m *Manager) Start(params shared.ServiceParams, process int) control.Start {
+	return control.Start{
+		Identity: shared.Identity{
+			ServerID: int(m.serverID), ServiceID: params.ID, ProcessID: process, Generation: 1, Service: params.Name,
+		},
+		Params: params, RelaySocket: m.listener.Addr().String(), Secret: m.Secret,
+		ShareRow: 0, ShareRows: 1, PushBack: pushBack, HandlerTimeout: handlerTimeout,
+	}
 }
 
 // Close ends all links and waits for their goroutines.

@@ -37,15 +37,19 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// build makes all binaries with one command and puts the plugins where antano looks.
 func build() error {
-	targets := map[string]string{"antano": "."}
-	for _, name := range []string{"udp", "tcp", "unix"} {
-		targets["plugins/antano-service-"+name] = "../../plugins/" + name
+	packages := []string{".", "../../plugins/udp", "../../plugins/tcp", "../../plugins/unix", "../../examples/echo", "./testdata/misfit"}
+	cmd := exec.Command("go", append([]string{"build", "-ldflags=-w", "-o", binDir + "/"}, packages...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %v: %w\n%s", packages, err, out)
 	}
-	for name, pkg := range targets {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(binDir, name), pkg)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+	if err := os.Mkdir(filepath.Join(binDir, "plugins"), 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"udp", "tcp", "unix", "echo"} {
+		if err := os.Rename(filepath.Join(binDir, name), filepath.Join(binDir, "plugins", "antano-service-"+name)); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -117,8 +117,12 @@ func run(ctx context.Context, cfg manager.Config) error {
 func printReady(c *cobra.Command, s manager.Status) {
 	out := c.OutOrStdout()
 	for _, svc := range s.Services {
+		address := svc.Address
+		if address == "" {
+			address = "no socket"
+		}
 		fmt.Fprintf(out, "service %d %s: %s on %s, %d of %d processes ready\n",
-			svc.ID, svc.Name, svc.Type, svc.Address, svc.Ready(), len(svc.Processes))
+			svc.ID, svc.Name, svc.Type, address, svc.Ready(), len(svc.Processes))
 	}
 	fmt.Fprintln(out, "ready")
 }

@@ -1,0 +1,165 @@
+// Command misfit is the plugin that the end-to-end tests run under many names: the
+// name it is started by says how it misbehaves. As `probe` it is well behaved and
+// does in its handler what the message asks for.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/antano/antano/plugin"
+	"github.com/antano/antano/shared"
+)
+
+func main() {
+	m := &misfit{kind: strings.TrimPrefix(filepath.Base(os.Args[0]), shared.PluginPrefix)}
+	switch m.kind {
+	case "rubbish":
+		fmt.Println("Welcome to the rubbish plugin!")
+	case "cookie":
+		os.Setenv(shared.CookieKey, "not the cookie")
+	case "version":
+		fmt.Println("1|99|unix|/nonexistent|grpc")
+		select {}
+	}
+	plugin.Serve(m)
+}
+
+type misfit struct {
+	kind string
+	host plugin.Host
+}
+
+func (m *misfit) Describe() shared.Description {
+	d := shared.Description{
+		Name: shared.PluginPrefix + m.kind, Version: "1.0.0", ServiceType: m.kind, Transport: shared.TransportNone, Handler: true,
+		FormatsIn: []shared.FormatID{shared.FormatJSON}, FormatsOut: []shared.FormatID{shared.FormatJSON},
+		Settings: json.RawMessage(`{"type": "object", "properties": {"file": {"type": "string"}}, "additionalProperties": false}`),
+	}
+	switch m.kind {
+	case "crash":
+		go func() { panic("no description today") }()
+		select {}
+	case "other":
+		d.ServiceType = "someone-else"
+	case "schema":
+		d.Settings = json.RawMessage(`{"type": 5}`)
+	}
+	return d
+}
+
+// Start misbehaves in processes with an even id, so that a sibling stays.
+func (m *misfit) Start(_ context.Context, host plugin.Host) error {
+	m.host = host
+	if host.Identity().ProcessID%2 == 1 {
+		return nil
+	}
+	switch m.kind {
+	case "never":
+		select {}
+	case "config":
+		return plugin.ConfigError(errors.New("settings: the moon is not full"))
+	case "flood":
+		go flood()
+	case "noisy":
+		noise()
+	case "nonsense":
+		return speakNonsense()
+	case "grandchild":
+		return m.fork()
+	}
+	return nil
+}
+
+func (m *misfit) Stop(context.Context) error { return nil }
+
+func flood() {
+	line := []byte("[INFO] the same again\n")
+	for range 50_000 {
+		os.Stderr.Write(line)
+	}
+	fmt.Fprintln(os.Stderr, "[WARN] the flood is over")
+}
+
+func noise() {
+	long := strings.Repeat("x", 1<<20)
+	for _, f := range []*os.File{os.Stderr, os.Stdout} {
+		fmt.Fprintln(f, `{"@message": 1}`)
+		fmt.Fprintln(f, `{"@level": {}, "@message": null, "@timestamp": 7}`)
+		fmt.Fprintln(f, long)
+		fmt.Fprintln(f, "\x1b[31m\xff\xfe\x00")
+	}
+	fmt.Fprintln(os.Stderr, "[WARN] the noise is over")
+}
+
+// speakNonsense writes into the relay link that the SDK opened.
+func speakNonsense() error {
+	for fd := 3; fd < 1024; fd++ {
+		peer, err := syscall.Getpeername(fd)
+		if err != nil {
+			continue
+		}
+		if a, ok := peer.(*syscall.SockaddrUnix); ok && strings.HasSuffix(a.Name, "/relay.sock") {
+			_, err := syscall.Write(fd, []byte("\x00\x00\x00\x05nonsense and more of it"))
+			return err
+		}
+	}
+	return errors.New("there is no relay link")
+}
+
+// fork leaves a child outside of the process group that holds both outputs, and its
+// pid in settings.file.
+func (m *misfit) fork() error {
+	var settings struct{ File string }
+	if err := json.Unmarshal(m.host.Params().Settings, &settings); err != nil {
+		return err
+	}
+	c := exec.Command("sleep", "600")
+	c.Stdout, c.Stderr = os.NewFile(1, "stdout"), os.NewFile(2, "stderr")
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	return os.WriteFile(settings.File, fmt.Append(nil, c.Process.Pid), 0o600)
+}
+
+// order is what a message to a probe asks for.
+type order struct {
+	Do   string `json:"do"`
+	Code string `json:"code"`
+	MS   int    `json:"ms"`
+	To   shared.Address
+}
+
+func (m *misfit) OnReceivedMessage(ctx context.Context, msg *shared.Message) (any, error) {
+	var o order
+	if err := json.Unmarshal(msg.Value, &o); err != nil {
+		return append([]byte(nil), msg.Value...), nil // what is no order comes back
+	}
+	switch o.Do {
+	case "who":
+		return m.host.Identity(), nil
+	case "panic":
+		panic("as ordered")
+	case "fail":
+		code, _ := shared.ParseCode(o.Code)
+		return nil, shared.Errorf(code, "failed as ordered")
+	case "wait":
+		select {
+		case <-time.After(time.Duration(o.MS) * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	case "pass":
+		return m.host.PassThroughMessage(ctx, o.To, shared.AnyProcess, "passed on")
+	}
+	return append([]byte(nil), msg.Value...), nil
+}

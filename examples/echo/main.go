@@ -1,0 +1,59 @@
+// Command antano-service-echo is an example of a service without clients of its own:
+// whoever sends a message to it gets the value back.
+//
+// It is started by antano; see README.md for its params.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/antano/antano/plugin"
+	"github.com/antano/antano/shared"
+)
+
+const schema = `{
+  "type": "object",
+  "additionalProperties": false,
+  "properties": {"prefix": {"type": "string", "default": "", "maxLength": 100}}
+}`
+
+func main() { plugin.Serve(&echo{}) }
+
+// echo is a plugin.Service and a plugin.Handler.
+type echo struct{ prefix string }
+
+func (e *echo) Describe() shared.Description {
+	formats := []shared.FormatID{shared.FormatJSON}
+	return shared.Description{
+		Name: "antano-service-echo", Version: "1.0.0", ServiceType: "echo", Transport: shared.TransportNone,
+		Handler: true, FormatsIn: formats, FormatsOut: formats, Settings: json.RawMessage(schema),
+	}
+}
+
+func (e *echo) Start(_ context.Context, host plugin.Host) error {
+	settings := struct{ Prefix string }{}
+	if text := host.Params().Settings; len(text) > 0 {
+		if err := json.Unmarshal(text, &settings); err != nil {
+			return plugin.ConfigError(fmt.Errorf("settings: %w", err))
+		}
+	}
+	e.prefix = settings.Prefix
+	return nil
+}
+
+func (e *echo) Stop(context.Context) error { return nil }
+
+// OnReceivedMessage returns the value as it came; a text with the prefix before it.
+func (e *echo) OnReceivedMessage(_ context.Context, m *shared.Message) (any, error) {
+	var text string
+	if e.prefix != "" && m.Format == shared.FormatText {
+		return append([]byte(e.prefix), m.Value...), nil
+	}
+	if e.prefix != "" && m.Format == shared.FormatJSON && json.Unmarshal(m.Value, &text) == nil {
+		return e.prefix + text, nil
+	}
+	return bytes.Clone(m.Value), nil
+}

@@ -4,6 +4,7 @@ package system
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -24,6 +25,7 @@ type Server struct {
 	Dir        string // holds params, plugins and the runtime directory
 	StartReady time.Duration
 	cmd        *exec.Cmd
+	log        bytes.Buffer // standard error, read once the process has ended
 }
 
 // Start runs the services of params (a value that marshals to a params file). The
@@ -55,7 +57,7 @@ func (s *Server) start(ctx context.Context, params any) error {
 		return err
 	}
 	s.cmd = exec.CommandContext(ctx, s.Bin, "run", "--params", file, "--plugin-dir", plugins, "--runtime-dir", s.RuntimeDir(), "-d", "-l", "warn")
-	s.cmd.Stderr = os.Stderr
+	s.cmd.Stderr = &s.log
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -73,7 +75,9 @@ func (s *Server) start(ctx context.Context, params any) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("antano ended before it was ready")
+	err = s.cmd.Wait()
+	s.cmd = nil
+	return fmt.Errorf("antano ended before it was ready: %w\n%s", err, s.log.String())
 }
 
 func (s *Server) pluginDir() (string, error) {

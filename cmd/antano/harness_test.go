@@ -40,7 +40,8 @@ func TestMain(m *testing.M) {
 // build makes all binaries with one command and puts the plugins where antano looks.
 func build() error {
 	packages := []string{".", "../../plugins/udp", "../../plugins/tcp", "../../plugins/unix", "../../examples/echo", "./testdata/misfit"}
-	cmd := exec.Command("go", append([]string{"build", "-ldflags=-w", "-o", binDir + "/"}, packages...)...)
+	args := append([]string{"build", "-ldflags=-w", "-o", binDir + "/"}, raceFlags...)
+	cmd := exec.Command("go", append(args, packages...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %v: %w\n%s", packages, err, out)
 	}
@@ -136,6 +137,9 @@ func start(t *testing.T, params string, flags ...string) *server {
 	}()
 	t.Cleanup(func() {
 		s.stop()
+		if strings.Contains(s.stderr.String(), "DATA RACE") {
+			t.Error("the race detector found something")
+		}
 		if t.Failed() {
 			t.Logf("standard error of antano:\n%s", s.stderr)
 		}
@@ -275,11 +279,15 @@ func (c *client) receive() object {
 	if err != nil {
 		c.t.Fatalf("receive: %v", err)
 	}
-	var o object
+	return decode(c.t, line)
+}
+
+func decode(t *testing.T, line []byte) (o object) {
+	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.UseNumber()
 	if err := d.Decode(&o); err != nil {
-		c.t.Fatalf("receive %q: %v", line, err)
+		t.Fatalf("%q is no object: %v", line, err)
 	}
 	return o
 }

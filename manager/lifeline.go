@@ -8,7 +8,7 @@ import (
 
 // lifeline is a pipe that every process inherits the read end of. Nobody ever writes
 // into it: its end of file says that the manager is gone, however that happened.
-// Source: docs/protocol.md "Lifeline".
+// Source: docs/protocol.md "Inherited descriptors".
 type lifeline struct {
 	child  int // read end
 	parent int // write end, close-on-exec

@@ -5,5 +5,5 @@
 // One goroutine reads, one writes what the socket did not take at once, one assigns
 // slots; Close ends all three and waits for them. The reader calls the Receiver, which
 // must not block. Everything else is safe for concurrent use.
-// Source: docs/protocol.md "Relay link".
+// Source: docs/protocol.md "The relay link".
 package link

@@ -311,3 +311,50 @@ func valuesOf(f *ast.File, variable string) (found []string) {
 	})
 	return found
 }
+
+var (
+	testName = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w+`)
+	pathName = regexp.MustCompile(`^(?:bench|cmd|docs|examples|manager|plugin|plugins|shared|tools)/[\w./-]+$`)
+)
+
+// TestNamesInDocumentsExist looks for the tests that documents cite, and for the files
+// and folders that they name.
+func TestNamesInDocumentsExist(t *testing.T) {
+	tests := map[string]bool{}
+	for _, s := range sources(t) {
+		for _, d := range s.ast.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && s.test && f.Recv == nil {
+				tests[f.Name.Name] = true
+			}
+		}
+	}
+	for name, text := range documents(t) {
+		for _, cited := range testName.FindAllString(text, -1) {
+			if !tests[cited] {
+				t.Errorf("%s cites %s, which does not exist", name, cited)
+			}
+		}
+		for _, path := range quotedIn(fence.ReplaceAllString(text, "")) {
+			if !pathName.MatchString(path) || name == "docs/seed-mapping.md" { // symbols, not paths
+				continue
+			}
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("%s names %s, which does not exist", name, path)
+			}
+		}
+	}
+}
+
+// TestDependenciesHaveAReason looks for every module that a wall lets in.
+func TestDependenciesHaveAReason(t *testing.T) {
+	text := document(t, "docs/decisions/0002-dependencies.md")
+	modules := slices.Clone(testsMay)
+	for _, w := range walls {
+		modules = append(modules, w.others...)
+	}
+	for _, m := range modules {
+		if !strings.Contains(text, strings.TrimPrefix(m, "github.com/")) {
+			t.Errorf("docs/decisions/0002-dependencies.md gives no reason for %s", m)
+		}
+	}
+}

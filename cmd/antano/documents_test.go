@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -93,6 +94,43 @@ func TestControlSocket(t *testing.T) {
 	strictly(t, blocks(t, "control.md", "<!-- example: status -->\n```json\n(.*?)```")[0][1], &example)
 	if e := example.Services[0].Processes[0].LastExit; e == nil || e.Signal == nil {
 		t.Error("the example shows no exit")
+	}
+}
+
+// TestREADMEParams validates the params that the README begins with, on ports of the
+// kernel's choice.
+func TestREADMEParams(t *testing.T) {
+	params := freePorts.ReplaceAllString(blocks(t, "../README.md", "```yaml\n(.*?)```")[0][1], "port: 0")
+	file := filepath.Join(t.TempDir(), "params.yaml")
+	if err := os.WriteFile(file, []byte(params), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code := antano(t, "", "validate", "--params", file, "--runtime-dir", "/tmp/antano-readme")
+	if code != 0 || !strings.Contains(out, "chat") || !strings.Contains(out, "sensors") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+}
+
+var freePorts = regexp.MustCompile(`port: \d+`)
+
+// TestPluginREADMEs starts each transport as its README says and asks what its first
+// example asks.
+func TestPluginREADMEs(t *testing.T) {
+	if _, err := exec.LookPath("socat"); err != nil {
+		t.Skip("the examples need socat; .ci/run installs it")
+	}
+	for _, name := range []string{"udp", "tcp", "unix"} {
+		t.Run(name, func(t *testing.T) {
+			file := "../plugins/" + name + "/README.md"
+			params := freePorts.ReplaceAllString(blocks(t, file, "```yaml\n(.*?)```")[0][1], "port: 0")
+			s := start(t, strings.ReplaceAll(params, "/run/antano/chat.sock", "RUNTIME/chat.sock"))
+			example := blocks(t, file, "```sh\n([^`]*?)```\n\n```json\n(.*?)```")[0]
+			address := regexp.MustCompile(`127\.0\.0\.1:\d+|/run/antano/chat.sock`).ReplaceAllString(example[1], s.service(name).Address)
+			out, err := exec.Command("sh", "-c", address).Output()
+			if err != nil || strings.TrimSpace(string(out)) != strings.TrimSpace(example[2]) {
+				t.Errorf("%s printed %q, %v; want %s", address, out, err, example[2])
+			}
+		})
 	}
 }
 

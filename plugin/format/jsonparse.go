@@ -32,10 +32,9 @@ func (e *Envelope) parseJSON(b []byte) error {
 	return bad("the message is not valid JSON, at byte %d: %s", i, why)
 }
 
-const (
-	faultObject fault = "not an object"
-	tooDeep           = "the message is nested deeper than 512 levels: make it flatter"
-)
+const faultObject fault = "not an object"
+
+const tooDeep = "the message is nested deeper than 512 levels: make it flatter"
 
 // scanObject reads the pairs of the object in b and returns the index behind it.
 func (p *fields) scanObject(b []byte) (int, fault) {

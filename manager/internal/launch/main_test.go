@@ -128,7 +128,10 @@ func (s server) Describe(ctx context.Context, _ *pluginpb.DescribeRequest) (*plu
 		s.stdout.WriteString(strings.Repeat("o", 300<<10) + "\n")
 		s.stderr.WriteString(strings.Repeat("e", 1<<20) + "\n")
 	case "print":
-		fmt.Println("printed through stdio")
+		fmt.Print("printed through ")
+		fmt.Fprint(os.Stderr, "complained through ")
+		fmt.Println("stdio")
+		fmt.Fprintln(os.Stderr, "stdio")
 	}
 	if s.stdout != nil {
 		fmt.Fprintln(s.stdout, "still here")

@@ -70,7 +70,8 @@ type output struct {
 	tail           tail // of stderr, until the plugin is up
 	lines          *io.PipeReader
 	linesIn        *io.PipeWriter // the handshake, for go-plugin; closed at exit
-	printed        printed
+	printedOut     printed
+	printedErr     printed
 	readers        sync.WaitGroup
 	ended          chan struct{} // closed when finish was called and no reader is left
 	verdict        chan error    // one value: whether the first line is a handshake; io.EOF without a line
@@ -88,7 +89,7 @@ func newOutput(spec *Spec) (*output, error) {
 	}
 	o := &output{spec: spec, stdout: stdout, stderr: stderr, verdict: make(chan error, 1), ended: make(chan struct{})}
 	o.lines, o.linesIn = io.Pipe()
-	o.printed.out = spec.Stdout
+	o.printedOut.out, o.printedErr.out = spec.Stdout, spec.Stderr
 	return o, nil
 }
 
@@ -142,10 +143,12 @@ func firstLine(r *bufio.Reader) (string, error) {
 func (o *output) finish() {
 	go func() { // remove waits for it
 		o.readers.Wait()
-		o.printed.wait()
+		o.printedOut.wait()
+		o.printedErr.wait()
 		close(o.ended)
 	}()
-	o.printed.close()
+	o.printedOut.close()
+	o.printedErr.close()
 	o.await(readerGrace)
 	o.close()
 	o.await(readerGrace)

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// printed takes what a plugin prints through go-plugin's stdio service: there a
-// plugin's os.Stdout and os.Stderr go once it serves. The reader is started with the
+// printed takes one of the streams of go-plugin's stdio service: there os.Stdout and
+// os.Stderr of a plugin go that does not take them back once it serves. The reader is started with the
 // first byte, since most plugins never print.
 type printed struct {
 	out func(io.Reader)

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -253,31 +254,29 @@ func TestBadJSONOnStderrHurtsNobody(t *testing.T) {
 	}
 }
 
+// What a plugin prints through go-plugin arrives, each line whole and with its stream.
 func TestPrintsThroughStdioArrive(t *testing.T) {
 	s := spec(t, "print")
 	got := make(chan string, 16)
-	s.Stdout = func(r io.Reader) {
-		buf := make([]byte, 1024)
-		for {
-			n, err := r.Read(buf)
-			got <- string(buf[:n])
-			if err != nil {
-				return
+	lines := func(stream string) func(io.Reader) {
+		return func(r io.Reader) {
+			for in := bufio.NewScanner(r); in.Scan(); {
+				got <- stream + in.Text()
 			}
 		}
 	}
+	s.Stdout, s.Stderr = lines("out: "), lines("err: ")
 	p := start(t, s)
 	if _, err := p.Describe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for timeout := time.After(10 * time.Second); ; {
+	want := map[string]bool{"out: printed through stdio": true, "err: complained through stdio": true}
+	for timeout := time.After(10 * time.Second); len(want) > 0; {
 		select {
 		case line := <-got:
-			if strings.Contains(line, "printed through stdio") {
-				return
-			}
+			delete(want, line)
 		case <-timeout:
-			t.Fatal("it did not arrive")
+			t.Fatalf("did not arrive: %v", want)
 		}
 	}
 }

@@ -50,7 +50,7 @@ type Spec struct {
 	// the handshake), each in a goroutine that the Process owns. They must return
 	// when Read fails, as it does soon after the exit. What they leave unread is
 	// discarded; nil discards everything. A plugin that prints through go-plugin's
-	// stdio service has Stdout called a second time, concurrently, for that.
+	// stdio service has them called a second time, concurrently, for that.
 	Stdout, Stderr func(io.Reader)
 }
 

@@ -61,8 +61,8 @@ func (p *Process) config() *plugin.ClientConfig {
 		// The context of Start ends before it.
 		StartTimeout:     p.run.spec.startTimeout() + time.Second,
 		Logger:           hclog.NewNullLogger(),
-		SyncStdout:       &p.run.out.printed,
-		SyncStderr:       &p.run.out.printed,
+		SyncStdout:       &p.run.out.printedOut,
+		SyncStderr:       &p.run.out.printedErr,
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.run.spec.Dir},
 		GRPCDialOptions:  p.run.dialOptions(&p.conns),
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -33,6 +34,7 @@ const (
 type program struct {
 	process *Process
 	log     *slog.Logger
+	stdout  *os.File
 	stderr  *os.File
 	server  atomic.Pointer[grpc.Server]
 	ending  chan int // the exit code, once known
@@ -41,7 +43,7 @@ type program struct {
 // Main runs s until the process exits.
 func Main(s Service) {
 	signal.Ignore(os.Interrupt) // before anything that a Ctrl-C could cut short
-	stderr := os.Stderr         // go-plugin replaces the variable
+	stdout, stderr := os.Stdout, os.Stderr
 	if os.Getenv(shared.CookieKey) != shared.CookieValue {
 		fatal(stderr, fmt.Errorf("this is a plugin of antano and does nothing by itself; put it into the plugin directory and start antano run"))
 	}
@@ -50,7 +52,7 @@ func Main(s Service) {
 		fatal(stderr, err)
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
-	p := &program{process: New(s, in, log), log: log, stderr: stderr, ending: make(chan int, 1)}
+	p := &program{process: New(s, in, log), log: log, stdout: stdout, stderr: stderr, ending: make(chan int, 1)}
 	terminate := make(chan os.Signal, 2)
 	signal.Notify(terminate, syscall.SIGTERM)
 	served := make(chan struct{})
@@ -69,7 +71,7 @@ func (p *program) serve() {
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig: goplugin.HandshakeConfig{MagicCookieKey: shared.CookieKey, MagicCookieValue: shared.CookieValue},
 		VersionedPlugins: map[int]goplugin.PluginSet{
-			shared.ProtocolVersion: {"service": controlPlane{rpc: &rpc{process: p.process, exit: p.end}}},
+			shared.ProtocolVersion: {"service": controlPlane{rpc: &rpc{process: p.process, exit: p.end, begin: sync.OnceFunc(p.takeOutput)}}},
 		},
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
 			s := grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(maxRPC), grpc.MaxSendMsgSize(maxRPC))...)
@@ -79,6 +81,10 @@ func (p *program) serve() {
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Error, Output: p.stderr, JSONFormat: true}),
 	})
 }
+
+// takeOutput takes back what go-plugin replaced by pipes to a service of its own: what
+// is printed there is lost when the process ends, and a long line delays the calls.
+func (p *program) takeOutput() { os.Stdout, os.Stderr = p.stdout, p.stderr }
 
 // end notes the exit code; the first one counts.
 func (p *program) end(code int) {

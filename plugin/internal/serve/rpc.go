@@ -19,6 +19,7 @@ type rpc struct {
 	pluginpb.UnimplementedPluginServer
 	process *Process
 	exit    func(code int)
+	begin   func() // before the service is called; go-plugin is set up by then
 }
 
 // statusOf maps errors to gRPC codes.
@@ -42,11 +43,13 @@ func exitCode(err error) int {
 
 // Describe answers with the plugin's description.
 func (r *rpc) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb.DescribeResponse, error) {
+	r.begin()
 	return control.FromDescription(r.process.Describe()), nil
 }
 
 // Start is answered once the process serves; a process that cannot exits.
 func (r *rpc) Start(ctx context.Context, in *pluginpb.StartRequest) (*pluginpb.StartResponse, error) {
+	r.begin()
 	s, err := control.ToStart(in)
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())

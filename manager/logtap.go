@@ -1,7 +1,9 @@
 package manager
 
 import (
+	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
@@ -50,3 +52,15 @@ func (t *logTap) emit(stream string, rec logs.Record) {
 
 // evidence is the last lines on stderr, and the text of a panic if there was one.
 func (t *logTap) evidence() (lines []string, panicked string) { return t.tail.Lines(), t.tail.Panic() }
+
+// explain adds to err what the process said last.
+func (t *logTap) explain(err error) error {
+	lines, panicked := t.evidence()
+	if panicked != "" {
+		return fmt.Errorf("%w; it panicked: %s", err, panicked)
+	}
+	if len(lines) > 0 {
+		return fmt.Errorf("%w; it said: %s", err, strings.Join(lines, " | "))
+	}
+	return err
+}

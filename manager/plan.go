@@ -106,6 +106,9 @@ func formats(ids []shared.FormatID) string {
 	return strings.Join(names, ", ")
 }
 
+// schemaURL names a plugin's schema in errors, and is where nothing can be loaded from.
+const schemaURL = "plugin:settings"
+
 // checkSettings validates settings against the schema that the plugin describes and
 // returns what is wrong as one sentence. Without a schema only {} will do.
 func checkSettings(settings, schema json.RawMessage) string {
@@ -121,12 +124,12 @@ func checkSettings(settings, schema json.RawMessage) string {
 	}
 	c := jsonschema.NewCompiler()
 	c.UseLoader(jsonschema.SchemeURLLoader{}) // a plugin's schema reads no files
-	if err := c.AddResource("settings.json", doc); err != nil {
-		return "cannot be checked, the plugin's schema is unusable: " + err.Error()
+	if err := c.AddResource(schemaURL, doc); err != nil {
+		return "cannot be checked, the plugin's schema is unusable: " + oneLine(err.Error())
 	}
-	compiled, err := c.Compile("settings.json")
+	compiled, err := c.Compile(schemaURL)
 	if err != nil {
-		return "cannot be checked, the plugin's schema is unusable: " + err.Error()
+		return "cannot be checked, the plugin's schema is unusable: " + oneLine(err.Error())
 	}
 	value, err := jsonschema.UnmarshalJSON(strings.NewReader(string(settings)))
 	if err != nil {

@@ -119,7 +119,10 @@ func ask(ctx context.Context, binary *catalog.Binary, serviceType string, log hc
 		return shared.Description{}, err
 	}
 	d, err := p.Describe(ctx)
-	return d, errors.Join(err, p.Close())
+	if err = errors.Join(err, p.Close()); err != nil {
+		err = tap.explain(err)
+	}
+	return d, err
 }
 
 // findPlugins finds and describes the plugins of all rows, each type once. What is

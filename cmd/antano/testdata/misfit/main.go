@@ -75,6 +75,9 @@ func (m *misfit) Start(_ context.Context, host plugin.Host) error {
 		return speakNonsense()
 	case "grandchild":
 		return m.fork()
+	case "exit":
+		fmt.Fprintln(os.Stderr, "these are my last words")
+		os.Exit(3)
 	}
 	return nil
 }

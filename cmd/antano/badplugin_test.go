@@ -1,0 +1,263 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestPluginsThatCannotBeUsed has `validate` and `run` look at plugins that fail
+// before anything is started: every one is named with its row, and nothing hangs.
+func TestPluginsThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	kinds := []string{"rubbish", "cookie", "version", "crash", "other", "schema"}
+	var params strings.Builder
+	params.WriteString("active_service:\n  - {id: 1, service_type: tcp, host: 127.0.0.1, port: 0}\nservice_type:\n  - {name: echo}\n")
+	for _, k := range kinds {
+		fmt.Fprintf(&params, "  - {name: %s}\n", k)
+	}
+	text := params.String()
+	rows := "  - {id: 2, service_type: echo, settings: {prefix: 5}}\n  - {id: 3, service_type: tcp, host: 127.0.0.1, port: 0, settings: {any: 1}}\n"
+	for i, k := range kinds {
+		rows += fmt.Sprintf("  - {id: %d, service_type: %s}\n", 10+i, k)
+	}
+	text = strings.Replace(text, "service_type:\n", rows+"service_type:\n", 1)
+	file := filepath.Join(t.TempDir(), "bad.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := append(pluginDirs(t, kinds...), "--params", file, "--runtime-dir", filepath.Join(t.TempDir(), "r"))
+	for _, command := range []string{"validate", "run"} {
+		out, errs, code := antano(t, "", append([]string{command}, flags...)...)
+		if code != 78 || out != "" {
+			t.Errorf("%s: exit %d, want 78\n%s", command, code, out)
+		}
+		for line, says := range map[int][]string{
+			3:  {"settings", "prefix", "string"},
+			4:  {"settings", "any"},
+			5:  {"rubbish", "Welcome to the rubbish plugin!"},
+			6:  {"cookie", "this is a plugin of antano"},
+			7:  {"version", "99", "1"},
+			8:  {"crash", "no description today"},
+			9:  {"other", "someone-else", "antano-service-someone-else"},
+			10: {"schema", "unusable"},
+		} {
+			at := fmt.Sprintf("bad.yaml:%d: ", line)
+			_, rest, found := strings.Cut(errs, at)
+			sentence, _, _ := strings.Cut(rest, "\n")
+			if !found {
+				t.Errorf("%s says nothing about line %d", command, line)
+			}
+			for _, word := range says {
+				if !strings.Contains(sentence, word) {
+					t.Errorf("%s says on line %d %q, without %q", command, line, sentence, word)
+				}
+			}
+		}
+		if t.Failed() {
+			t.Logf("standard error:\n%s", errs)
+		}
+	}
+}
+
+// beside has process 1 for tcp, and 2 and 3 for a service whose process 2 is a
+// misfit.
+const beside = `
+service_type: [{name: %[1]s}]
+active_service:
+  - {id: 1, service_type: tcp, name: tcp, host: 127.0.0.1, port: 0, processes: 1}
+  - {id: 9, service_type: %[1]s, name: bad, processes: 2, settings: {file: RUNTIME.pid}}
+timeouts: {start: 1s, drain: 1s, stop: 1s}
+restart: {delay: 10ms, max_delay: 20ms, limit: 3, window: 30s, probe: 1h}
+`
+
+// misfit is a server with one process that misbehaves.
+type misfit struct {
+	*server
+	c *client // of tcp
+}
+
+func startMisfit(t *testing.T, kind string) misfit {
+	t.Helper()
+	s := start(t, fmt.Sprintf(beside, kind), pluginDirs(t, kind)...)
+	return misfit{s, dial(t, "tcp", s.service("tcp").Address)}
+}
+
+// othersServe asks the client's service and the misfit's sibling.
+func (m misfit) othersServe() {
+	m.t.Helper()
+	m.c.ask(`{"type":"ping","id":1}`).want(m.t, "type", "pong")
+	_, response := m.c.call(`{"entity":"service","entity_id":9,"process_id":3,"message":"hello","id":2}`)
+	response.want(m.t, "message", "hello")
+	for _, svc := range m.status().Services {
+		if i := len(svc.Processes) - 1; svc.Processes[i].Generation != 1 || svc.Processes[i].State != "ready" {
+			m.t.Errorf("%s/%d is %s in generation %d", svc.Name, svc.Processes[i].ProcessID, svc.Processes[i].State, svc.Processes[i].Generation)
+		}
+	}
+}
+
+func (m misfit) logged(what string) {
+	m.t.Helper()
+	eventually(m.t, "the log says "+what, func() bool { return strings.Contains(m.stderr.String(), what) })
+}
+
+// TestNeverStarted gives up on a process that does not answer Start.
+func TestNeverStarted(t *testing.T) {
+	t.Parallel()
+	m := startMisfit(t, "never")
+	m.othersServe()
+	p := m.service("bad").Processes[0]
+	if p.State != "failed" || p.Generation != 3 || p.PID != 0 || !strings.Contains(p.LastExit.Cause, "not ready within 1s") {
+		t.Errorf("process 2 is %s in generation %d: %+v", p.State, p.Generation, p.LastExit)
+	}
+	if got := m.service("bad").State; got != "degraded" {
+		t.Errorf("the service is %s", got)
+	}
+	m.c.ask(`{"entity":"service","entity_id":9,"process_id":2,"message":1,"id":3}`).want(t, "type", "error", "code", "no_such_process")
+}
+
+// TestExit78IsNotRetried leaves a process alone that says its configuration is
+// wrong.
+func TestExit78IsNotRetried(t *testing.T) {
+	t.Parallel()
+	m := startMisfit(t, "config")
+	m.othersServe()
+	p := m.service("bad").Processes[0]
+	if p.State != "failed" || p.Generation != 1 || p.LastExit.Code == nil || *p.LastExit.Code != 78 {
+		t.Errorf("process 2 is %s in generation %d: %+v", p.State, p.Generation, p.LastExit)
+	}
+	if !strings.Contains(strings.Join(p.LastExit.Stderr, "\n")+p.LastExit.Cause, "the moon is not full") {
+		t.Errorf("the evidence does not say why: %+v", p.LastExit)
+	}
+	status, _, _ := m.antano("status")
+	if !strings.Contains(status, "bad/2: ") {
+		t.Errorf("status does not tell the cause:\n%s", status)
+	}
+
+	// With no sibling the server ends, with the plugin's code.
+	s := newServer(t, strings.Replace(fmt.Sprintf(beside, "config"), "processes: 2", "processes: 1", 1), pluginDirs(t, "config")...)
+	if err := s.cmd.Run(); s.cmd.ProcessState.ExitCode() != 78 || !strings.Contains(s.stderr.String(), "the moon is not full") {
+		t.Errorf("run ended with %v\n%s", err, s.stderr)
+	}
+}
+
+// TestLastWords keeps what a process printed just before it exited.
+func TestLastWords(t *testing.T) {
+	t.Parallel()
+	m := startMisfit(t, "exit")
+	m.othersServe()
+	e := m.service("bad").Processes[0].LastExit
+	if e == nil || e.Code == nil || *e.Code != 3 || !slices.Contains(e.Stderr, "these are my last words") {
+		t.Errorf("the evidence is %+v", e)
+	}
+}
+
+// TestLogFlood limits a process that prints 50 000 lines, and says so.
+func TestLogFlood(t *testing.T) {
+	t.Parallel()
+	m := startMisfit(t, "flood")
+	m.othersServe()
+	m.logged("the plugin prints more than")
+	eventually(t, "every line is printed or counted", func() bool {
+		log := m.stderr.String()
+		n := strings.Count(log, "the same again")
+		for _, d := range regexp.MustCompile(`dropped=(\d+)`).FindAllStringSubmatch(log, -1) {
+			dropped, _ := strconv.Atoi(d[1])
+			n += dropped
+		}
+		return n+strings.Count(log, "the flood is over") == 50_001
+	})
+	m.othersServe()
+	if n := strings.Count(m.stderr.String(), "the same again"); n > 5000 {
+		t.Errorf("%d lines of the flood came through", n)
+	}
+	if p := m.service("bad").Processes[0]; p.State != "ready" || p.Generation != 1 {
+		t.Errorf("the flooding process is %s in generation %d", p.State, p.Generation)
+	}
+}
+
+// TestNoise prints what breaks a reader of logs.
+func TestNoise(t *testing.T) {
+	t.Parallel()
+	m := startMisfit(t, "noisy")
+	m.othersServe()
+	m.logged("the noise is over")
+	m.othersServe()
+	log := m.stderr.String()
+	if strings.ContainsAny(log, "\x1b\x00") || !strings.Contains(log, "cut_bytes=") {
+		t.Error("the log has raw control bytes, or no line was cut")
+	}
+	for line := range strings.Lines(log) {
+		if len(line) > 70<<10 {
+			t.Errorf("a line of the log has %d bytes", len(line))
+		}
+	}
+	if p := m.service("bad").Processes[0]; p.State != "ready" || p.Generation != 1 {
+		t.Errorf("the noisy process is %s in generation %d", p.State, p.Generation)
+	}
+}
+
+// TestNonsenseOnTheLink has a proven process speak what is no frame: it is replaced,
+// until that is enough.
+func TestNonsenseOnTheLink(t *testing.T) {
+	t.Parallel()
+	m := startMisfit(t, "nonsense")
+	m.othersServe()
+	eventually(t, "process 2 is failed", func() bool { return m.service("bad").Processes[0].State == "failed" })
+	m.othersServe()
+	p := m.service("bad").Processes[0]
+	if p.Generation != 3 || p.LastExit == nil || !strings.Contains(p.LastExit.Cause+strings.Join(p.LastExit.Stderr, " "), "link") {
+		t.Errorf("generation %d: %+v", p.Generation, p.LastExit)
+	}
+}
+
+// TestGrandchild kills a process whose outputs are held open by a child that left
+// its group: the death is seen at once, and the slot starts again.
+func TestGrandchild(t *testing.T) {
+	t.Parallel()
+	m := startMisfit(t, "grandchild")
+	grandchild := func() int {
+		b, err := os.ReadFile(m.runtimeDir() + ".pid")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := strconv.Atoi(string(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+		return pid
+	}
+	first := grandchild()
+	p := m.service("bad").Processes[0]
+	began := time.Now()
+	if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "process 2 is back", func() bool {
+		q := m.service("bad").Processes[0]
+		return q.State == "ready" && q.Generation == 2
+	})
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("a grandchild hid the death for %s", took)
+	}
+	if !alive(first) {
+		t.Error("the grandchild was to outlive its parent in this test")
+	}
+	if grandchild() == first {
+		t.Error("the second generation has no child of its own")
+	}
+	m.othersServe()
+	began = time.Now()
+	m.stop()
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("a grandchild held up the stop for %s", took)
+	}
+}

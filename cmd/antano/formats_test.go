@@ -247,11 +247,7 @@ func (s *server) onlyClient(service string) uint64 {
 	s.t.Helper()
 	var clients []manager.ClientStatus
 	eventually(s.t, "the client of "+service+" is known", func() bool {
-		out, errs, code := s.antano("clients", "--json", service)
-		if code != 0 {
-			s.t.Fatalf("clients: %s", errs)
-		}
-		if err := json.Unmarshal([]byte(out), &clients); err != nil {
+		if err := s.ask("/v1/services/"+service+"/clients", &clients); err != nil {
 			s.t.Fatal(err)
 		}
 		return len(clients) == 1

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -115,6 +116,14 @@ func (s *server) runtimeDir() string { return filepath.Join(s.dir, "run") }
 func start(t *testing.T, params string, flags ...string) *server {
 	t.Helper()
 	s := newServer(t, params, flags...)
+	s.start()
+	return s
+}
+
+// start runs a prepared server up to its `ready` line.
+func (s *server) start() {
+	t := s.t
+	t.Helper()
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +161,6 @@ func start(t *testing.T, params string, flags ...string) *server {
 	case <-time.After(patience):
 		t.Fatalf("antano is not ready after %s\n%s", patience, s.stderr)
 	}
-	return s
 }
 
 // stop ends the server gently and waits for it.
@@ -194,15 +202,28 @@ func antano(t *testing.T, stdin string, args ...string) (stdout, stderr string, 
 
 func (s *server) status() manager.Status {
 	s.t.Helper()
-	out, errs, code := s.antano("status", "--json")
-	if code != 0 {
-		s.t.Fatalf("status: exit %d: %s", code, errs)
-	}
 	var st manager.Status
-	if err := json.Unmarshal([]byte(out), &st); err != nil {
-		s.t.Fatalf("status --json: %v in %s", err, out)
+	if err := s.ask("/v1/status", &st); err != nil {
+		s.t.Fatal(err)
 	}
 	return st
+}
+
+// ask gets a resource of the control socket.
+func (s *server) ask(path string, into any) error {
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", filepath.Join(s.runtimeDir(), "control.sock"))
+	}}}
+	answer, err := client.Get("http://antano" + path)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", path, answer.Status)
+	}
+	return json.NewDecoder(answer.Body).Decode(into)
 }
 
 func (s *server) service(name string) manager.ServiceStatus {

@@ -168,6 +168,7 @@ func (l *Link) read(r Receiver) error {
 		}
 		if l.reader.Dry() {
 			r.OnDry()
+			l.Flush()
 		}
 	}
 }

@@ -29,14 +29,35 @@ func inherit() (Inherited, error) {
 	if err != nil {
 		return in, err
 	}
-	for fd := firstFD; fd < firstFD+in.count(); fd++ {
-		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC); err != nil {
-			return in, fmt.Errorf("inherited descriptor %d (LISTEN_FDS=%s): %w", fd, os.Getenv("LISTEN_FDS"), err)
+	for _, d := range in.all() {
+		if err := adopt(d); err != nil {
+			return in, fmt.Errorf("inherited descriptor %d (%s): %w", d.FD, d.Name, err)
 		}
 	}
 	os.Unsetenv("LISTEN_FDS")
 	os.Unsetenv("LISTEN_FDNAMES")
 	return in, nil
+}
+
+// adopt checks that a descriptor is what its name says: an own one of the Go runtime
+// may have its number when nothing was inherited.
+func adopt(d Socket) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(d.FD, &st); err != nil {
+		return err
+	}
+	want := uint32(unix.S_IFSOCK)
+	switch d.Name {
+	case "share":
+		want = unix.S_IFREG
+	case "lifeline":
+		want = unix.S_IFIFO
+	}
+	if st.Mode&unix.S_IFMT != want {
+		return fmt.Errorf("has file type %#o, not %#o", st.Mode&unix.S_IFMT, want)
+	}
+	_, err := unix.FcntlInt(uintptr(d.FD), unix.F_SETFD, unix.FD_CLOEXEC)
+	return err
 }
 
 func parseInherited(count, names string) (Inherited, error) {
@@ -68,13 +89,14 @@ func parseInherited(count, names string) (Inherited, error) {
 	return in, nil
 }
 
-func (in *Inherited) count() int {
-	n := len(in.Sockets)
+// all lists every descriptor.
+func (in *Inherited) all() []Socket {
+	list := append([]Socket(nil), in.Sockets...)
 	if in.Share != noFD {
-		n++
+		list = append(list, Socket{"share", in.Share})
 	}
 	if in.Lifeline != noFD {
-		n++
+		list = append(list, Socket{"lifeline", in.Lifeline})
 	}
-	return n
+	return list
 }

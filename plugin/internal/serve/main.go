@@ -151,7 +151,15 @@ func (p *program) terminate(again <-chan os.Signal) int {
 		}
 		cancel()
 	}()
-	p.process.Drain(ctx) // an error means that there is nothing to drain
+	drained := make(chan struct{})
+	go func() {
+		p.process.Drain(ctx) // an error means that there is nothing to drain
+		close(drained)
+	}()
+	select {
+	case <-drained:
+	case <-ctx.Done(): // a service may not heed it
+	}
 	return p.stop()
 }
 
@@ -162,10 +170,19 @@ func (p *program) lost(err error) int {
 	return 1
 }
 
+// stop stops the service, which may not heed its context.
 func (p *program) stop() int {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	if err := p.process.Stop(ctx); err != nil {
+	stopped := make(chan error, 1)
+	go func() { stopped <- p.process.Stop(ctx) }()
+	var err error
+	select {
+	case err = <-stopped:
+	case <-ctx.Done():
+		err = fmt.Errorf("the service did not stop within %v", stopTime)
+	}
+	if err != nil {
 		p.log.Error("stop: " + err.Error())
 		return 1
 	}

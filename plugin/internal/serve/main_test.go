@@ -73,7 +73,7 @@ func TestLife(t *testing.T) {
 	c := launch(t, "", []string{"LISTEN_FDS=2", "LISTEN_FDNAMES=tcp:share"}, socket, page)
 	c.mustStart()
 	c.says("socket tcp cloexec=true err=<nil>")
-	if err := c.start(); status.Code(err) != codes.Unknown {
+	if err := c.start(); status.Code(err) != codes.AlreadyExists {
 		t.Errorf("second start: %v", err)
 	}
 	if got, err := c.manager.Health(timeout(t), 1); err != nil || got != "" {
@@ -257,13 +257,13 @@ func TestParseInherited(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(in.Sockets) != 3 || in.Sockets[2] != (Socket{"slot-2", 7}) || in.Share != 5 || in.Lifeline != 6 || in.count() != 5 {
+	if len(in.Sockets) != 3 || in.Sockets[2] != (Socket{"slot-2", 7}) || in.Share != 5 || in.Lifeline != 6 || len(in.all()) != 5 {
 		t.Errorf("inherited %+v", in)
 	}
-	if in, err = parseInherited("0", ""); err != nil || in.count() != 0 {
+	if in, err = parseInherited("0", ""); err != nil || len(in.all()) != 0 {
 		t.Errorf("none: %+v, %v", in, err)
 	}
-	if in, err = parseInherited("", ""); err != nil || in.count() != 0 {
+	if in, err = parseInherited("", ""); err != nil || len(in.all()) != 0 {
 		t.Errorf("unset: %+v, %v", in, err)
 	}
 }

@@ -44,6 +44,8 @@ type Process struct {
 	wg   sync.WaitGroup
 }
 
+var errStarted = errors.New("start: this process was started before, or stopped")
+
 // New returns a process that is not started.
 func New(s Service, in Inherited, log *slog.Logger) *Process {
 	return &Process{service: s, inherited: in, log: log, turn: make(chan struct{}, 1), lost: make(chan error, 1), done: make(chan struct{})}
@@ -75,7 +77,7 @@ func (p *Process) Start(ctx context.Context, s control.Start) (err error) {
 	}
 	defer p.give()
 	if p.phase != described {
-		return errors.New("start: this process was started before")
+		return errStarted
 	}
 	p.phase = started
 	defer func() {

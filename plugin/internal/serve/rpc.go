@@ -54,7 +54,9 @@ func (r *rpc) Start(ctx context.Context, in *pluginpb.StartRequest) (*pluginpb.S
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	if err := r.process.Start(ctx, s); err != nil {
+	if err := r.process.Start(ctx, s); errors.Is(err, errStarted) {
+		return nil, status.Error(codes.AlreadyExists, err.Error())
+	} else if err != nil {
 		r.process.log.Error(err.Error())
 		r.exit(exitCode(err))
 		return nil, statusOf(err)

@@ -10,7 +10,7 @@ import (
 
 // wall says what the files under a folder may import besides the standard library:
 // of ours ("x" is the package, "x/..." the package and all below it) and of others
-// (a prefix). The wall of the longest folder holds. Source: design "Layout".
+// (a prefix). The wall of the longest folder holds. Source: docs/architecture.md "Where to look".
 type wall struct {
 	folder string
 	ours   []string

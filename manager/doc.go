@@ -3,5 +3,5 @@
 //
 // Load is cheap to undo: it starts nothing that stays. Server.Run blocks until its
 // context ends and returns when nothing is left. Everything else is safe for
-// concurrent use. Source: design "How it runs".
+// concurrent use. Source: docs/architecture.md.
 package manager

@@ -26,8 +26,8 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error        { return e.error }
 func (e usageError) Is(target error) bool { return target == ErrUsage }
 
-// ExitCode is the exit code of a command that ended with err. Source: design
-// "Commands".
+// ExitCode is the exit code of a command that ended with err. Source:
+// docs/control.md "Exit codes".
 func ExitCode(err error) int {
 	switch {
 	case err == nil:

@@ -154,7 +154,7 @@ func oneLine(text string) string {
 }
 
 // internalService is service 0: a unix stream service of the manager's own. Source:
-// design "The internal service", the seed's start_internal_service.
+// docs/architecture.md "Start-up", the seed's start_internal_service.
 func internalService(runtimeDir string, serverID int, plugin Plugin, restart params.Restart) PlannedService {
 	return PlannedService{
 		Plugin: plugin, ProcessIDs: []int{0}, restart: restart,

@@ -36,8 +36,8 @@ type Config struct {
 	OnReady func(Status)
 }
 
-// Server is one antano server: a plan, and what runs it. Source: design "How it
-// runs".
+// Server is one antano server: a plan, and what runs it. Source:
+// docs/architecture.md "Start-up".
 type Server struct {
 	cfg      Config
 	plan     *Plan

@@ -7,7 +7,7 @@ import (
 )
 
 // Status is a server as `antano status --json` shows it. Fields are only ever
-// added. Source: design "Commands".
+// added. Source: docs/control.md.
 type Status struct {
 	ServerID int             `json:"server_id"`
 	PID      int             `json:"pid"`

@@ -82,7 +82,7 @@ type Host interface {
 	// connection to its siblings for a moment.
 	AboveShare() bool
 	// CountDrop counts what a transport discarded before it became a client's
-	// message. Source: design "drops".
+	// message. Source: docs/control.md "Process".
 	CountDrop(code shared.Code, n int)
 }
 

@@ -9,8 +9,8 @@ const (
 )
 
 // Address is an entity: `client/<id>` is one client, `service/<id>` a service's
-// own handler, any other name a group that clients join. Source: design
-// "Vocabulary".
+// own handler, any other name a group that clients join. Source:
+// docs/message.md "Addresses".
 type Address struct {
 	Entity string `json:"entity"`
 	ID     int64  `json:"entity_id"`

@@ -4,7 +4,7 @@ import "fmt"
 
 // Code says why a message was not delivered. Its String is the `code` of an
 // `error` answer and the key in `drops`; its number is what travels on the relay
-// link. Source: design "The message object", docs/protocol.md "Codes".
+// link. Source: docs/message.md, docs/protocol.md "Codes".
 type Code uint8
 
 // The codes. CodeTimeout and CodeProcessLost mean that it is unknown whether the

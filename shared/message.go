@@ -4,8 +4,8 @@ import "encoding/json"
 
 // Message is the common message object as a service's handler sees it: a message
 // that a client or another service addressed to `service/<id>`, or one that a
-// client of this process sent without being consumed by the relay. Source: design
-// "The message object", the seed's on_received_message.
+// client of this process sent without being consumed by the relay. Source:
+// docs/message.md, the seed's on_received_message.
 type Message struct {
 	To        Address         // as addressed
 	From      Address         // client/<id> or service/<id>; proven by the manager

@@ -7,7 +7,7 @@ import (
 
 // ServiceParams is one row of `active_service` with every default filled in: what
 // a service is assembled from. It travels to the plugin as JSON with these keys.
-// Durations are nanoseconds there. Source: design "Params", the seed's get_service.
+// Durations are nanoseconds there. Source: docs/params.md, the seed's get_service.
 type ServiceParams struct {
 	ID               int64           `json:"id"`
 	AntanoServerID   int             `json:"antano_server_id"`

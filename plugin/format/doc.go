@@ -12,5 +12,5 @@
 // reallocate dst, and the result owns it. Every error is a *shared.Error whose
 // text tells the client what to change.
 //
-// Source: design "The message object".
+// Source: docs/message.md.
 package format

@@ -4,7 +4,7 @@ import "bytes"
 
 // OneLine appends a well-formed JSON value with the line breaks between its tokens
 // turned into spaces, for `line` framing. Inside strings JSON has no raw line
-// breaks. Source: design "The message object".
+// breaks. Source: docs/message.md.
 func OneLine(dst, json []byte) []byte {
 	at := len(dst)
 	dst = append(dst, json...)

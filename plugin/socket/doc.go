@@ -7,5 +7,5 @@
 // Goroutines: one for each listening socket, each slot read and each connection, one
 // sweeper for datagram sources; Stop returns when all are gone. Ownership: inherited
 // descriptors are used, never closed and never made blocking. Source: the seed's
-// services.SocketService, design "Sockets".
+// services.SocketService, docs/architecture.md "Sockets".
 package socket

@@ -20,7 +20,7 @@ type frames interface {
 
 // decoder cuts a stream into frames, whatever the pieces it comes in. It keeps
 // only the frame that is not complete yet, and of one over the limit nothing.
-// Not safe for concurrent use. Source: design "Framing on streams".
+// Not safe for concurrent use. Source: docs/message.md "Framing".
 type decoder struct {
 	framing shared.Framing
 	limit   int // max_message_bytes

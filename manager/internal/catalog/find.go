@@ -28,7 +28,7 @@ type Plugin struct {
 }
 
 // DefaultDirs are the directories without --plugin-dir: plugins beside the running
-// executable, then $ANTANO_PLUGIN_DIR. Source: design "Params".
+// executable, then $ANTANO_PLUGIN_DIR. Source: docs/params.md.
 func DefaultDirs() []string {
 	var dirs []string
 	if exe, err := os.Executable(); err == nil {

@@ -18,7 +18,7 @@ type Ref struct {
 
 func (r Ref) String() string { return fmt.Sprintf("%s/%d", r.Name, r.Process) }
 
-// State is the state of a process. Source: design "Supervision".
+// State is the state of a process. Source: docs/architecture.md "Supervision".
 type State uint8
 
 // The states.

@@ -8,7 +8,7 @@ const (
 	UDP = "udp"
 )
 
-// Slots is how many sockets a UDP service has. Source: design "Sockets".
+// Slots is how many sockets a UDP service has. Source: docs/architecture.md "Sockets".
 const Slots = 64
 
 // DefaultBacklog is the backlog of a socket whose params name none.

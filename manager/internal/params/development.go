@@ -2,7 +2,7 @@ package params
 
 import "path/filepath"
 
-// development is what runs without a params file. Source: design "Params".
+// development is what runs without a params file. Source: docs/params.md.
 const development = `
 num_of_process: 2
 active_service:

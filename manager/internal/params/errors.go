@@ -27,7 +27,7 @@ func (i Issue) String() string {
 	return fmt.Sprintf("%s:%d: %s: %s", i.File, i.Line, i.Key, i.Text)
 }
 
-// Errors is all that is wrong with params, ordered by line. Source: design "Params".
+// Errors is all that is wrong with params, ordered by line. Source: docs/params.md.
 type Errors []Issue
 
 // Error returns one line for each issue: `file:line: key: text`.

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Params is a params file with every default filled in. Source: design "Params".
+// Params is a params file with every default filled in. Source: docs/params.md.
 type Params struct {
 	Servers        []Server // as listed; empty when the file lists none
 	Types          []ServiceType
@@ -33,7 +33,7 @@ type ServiceType struct {
 }
 
 // Restart says how a process that ended is started again. Limit 0: it is never
-// given up. Source: design "Supervision".
+// given up. Source: docs/architecture.md "Supervision".
 type Restart struct {
 	Delay, MaxDelay time.Duration
 	Limit           int

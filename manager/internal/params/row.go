@@ -13,7 +13,7 @@ import (
 const defaultBacklog = 4096
 
 // Row is one row of `active_service`, with every default filled in; the rows of
-// third-party types after Resolve. Source: design "Params", the seed's get_service.
+// third-party types after Resolve. Source: docs/params.md, the seed's get_service.
 type Row struct {
 	shared.ServiceParams
 	Restart Restart

@@ -9,7 +9,7 @@ import (
 )
 
 // Timeouts bound the steps of a start and a stop: Start from exec to ready, Drain,
-// and Stop for the Stop call and again for SIGTERM. Source: design "Supervision".
+// and Stop for the Stop call and again for SIGTERM. Source: docs/architecture.md "Supervision".
 type Timeouts struct{ Start, Drain, Stop time.Duration }
 
 // Health is how often a ready process is asked, how long an answer may take, and

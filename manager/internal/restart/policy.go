@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Policy is the `restart` of params, all five of them. Source: design
-// "Supervision".
+// Policy is the `restart` of params, all five of them. Source:
+// docs/architecture.md "Supervision".
 type Policy struct {
 	Delay    time.Duration // the first delay; it doubles
 	MaxDelay time.Duration // up to this

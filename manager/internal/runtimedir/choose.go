@@ -10,7 +10,7 @@ import (
 // Choose returns the absolute path of a server's runtime directory: flag when it is
 // not empty, else /run/antano/<id> for root, else $XDG_RUNTIME_DIR/antano/<id>, else
 // /tmp/antano-<uid>/<id>. It looks at nothing but whether $XDG_RUNTIME_DIR exists.
-// Source: design "Runtime directory".
+// Source: docs/control.md "Runtime directory".
 func Choose(flag string, serverID int) (string, error) {
 	return choose(flag, serverID, os.Getuid(), os.Getenv("XDG_RUNTIME_DIR"))
 }

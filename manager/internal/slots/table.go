@@ -4,7 +4,7 @@
 // It is pure: events go in, commands come out, in the order in which they must be
 // sent. One goroutine uses a Table. Two processes never read one slot: a slot goes
 // to its next reader when the last one has confirmed that it stopped, or was
-// reaped. Source: design "Sockets".
+// reaped. Source: docs/architecture.md "Sockets".
 package slots
 
 import (

@@ -8,7 +8,7 @@ import (
 	"github.com/antano/antano/shared"
 )
 
-// The time limits of design "Guarantees" 2: one answer within 5 s. The destination
+// The time limits of docs/architecture.md "Guarantees" 2: one answer within 5 s. The destination
 // reports first, then the manager (4.5 s), then the source.
 const (
 	reportAfter = 4000 * time.Millisecond

@@ -14,7 +14,7 @@ import (
 
 const selfAddress = `"from":{"entity":"client","entity_id":SELF}`
 
-// The rows of design "The message object", as one client sees them.
+// The rows of docs/message.md, as one client sees them.
 func TestMessageObject(t *testing.T) {
 	for _, tc := range []struct {
 		name string

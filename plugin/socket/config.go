@@ -24,7 +24,7 @@ type Config struct {
 	OnReceivedMessage func(ctx context.Context, message []byte, address string, client plugin.Client) (response []byte, err error)
 }
 
-// What holds where params say nothing. Source: docs/params.md, "Sockets",
+// What holds where params say nothing. Source: docs/params.md, docs/architecture.md "Sockets",
 // "Guarantees".
 const (
 	siblingPause    = 2 * time.Millisecond // how long a process above its share leaves a connection to others

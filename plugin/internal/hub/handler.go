@@ -145,10 +145,10 @@ func (h *Hub) handle(j *job) {
 		h.failed(j.owed, j.from, codeOf(err))
 		return
 	}
-	j.owed.end(shared.CodeNone, 1)
-	if response != nil {
+	if response != nil { // first, so that the sender's process does not drain before it
 		h.respond(j, response)
 	}
+	j.owed.end(shared.CodeNone, 1)
 }
 
 // call makes one handler call; a panic is logged and becomes an error.

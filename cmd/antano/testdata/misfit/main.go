@@ -75,6 +75,8 @@ func (m *misfit) Start(_ context.Context, host plugin.Host) error {
 		return speakNonsense()
 	case "grandchild":
 		return m.fork()
+	case "levels":
+		m.printLevels()
 	case "exit":
 		fmt.Fprintln(os.Stderr, "these are my last words")
 		os.Exit(3)
@@ -83,6 +85,21 @@ func (m *misfit) Start(_ context.Context, host plugin.Host) error {
 }
 
 func (m *misfit) Stop(context.Context) error { return nil }
+
+// printLevels says something in each of the forms that are understood.
+func (m *misfit) printLevels() {
+	m.host.Logger().Warn("from the logger", "answer", 42)
+	for _, line := range []string{
+		`{"@level": "error", "@message": "from hclog", "@timestamp": "2026-01-02T03:04:05Z", "key": "value"}`,
+		`{"time": "2026-01-02T03:04:05Z", "level": "DEBUG", "msg": "from slog"}`,
+		`time=2026-01-02T03:04:05Z level=WARN msg="from logfmt" key=value`,
+		"[ERROR] from brackets",
+		"from nobody in particular",
+	} {
+		fmt.Fprintln(os.Stderr, line)
+	}
+	fmt.Println("from stdout")
+}
 
 func flood() {
 	line := []byte("[INFO] the same again\n")

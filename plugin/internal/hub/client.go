@@ -29,6 +29,7 @@ type Client struct {
 	joined         map[*group]struct{} // guarded by hub.groups.mu
 	dirty          bool                // in hub.dirty; the link's reader alone uses it
 	done           chan struct{}       // closed by Close
+	retired        atomic.Pointer[retirement]
 	mu             sync.Mutex
 	closed         bool
 	out            outbox

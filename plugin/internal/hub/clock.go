@@ -69,6 +69,7 @@ func (h *Hub) sweep(now time.Time) bool {
 	more = h.open.sweep(now) || more
 	more = h.sweepPending(now) || more
 	more = h.pauses.sweep(now) || more
+	more = h.sweepRetiring(now) || more
 	h.relay.Flush()
 	return more
 }

@@ -139,28 +139,35 @@ func (f *fanOut) built(e *Endpoint) *built {
 	return &f.made[len(f.made)-1]
 }
 
-// build makes a message of the relay into one for clients of the endpoint.
+// build makes a message of the relay into one for clients of the endpoint. The link's
+// reader alone calls it.
 func (e *Endpoint) build(m *wire.Message) ([]byte, shared.Code) {
-	value, out := m.Value, e.cfg.FormatOut
+	h, value, out := e.hub, m.Value, e.cfg.FormatOut
 	if m.Format != out {
 		var err error
-		if value, err = format.Convert(nil, m.Value, m.Format, out); err != nil {
+		if h.converted, err = format.Convert(h.converted[:0], m.Value, m.Format, out); err != nil {
 			return nil, codeOf(err)
 		}
+		value = h.converted
+		defer keepSmall(&h.converted)
 	}
 	if out.Bare() {
-		if e.cfg.Frame == nil {
-			value = append([]byte(nil), value...) // m is overwritten
-		}
 		return e.frame(value)
 	}
 	var inReplyTo []byte
 	if m.Flags&wire.FlagReply != 0 {
 		inReplyTo = m.ID
 	}
-	size := len(value) + len(m.ID) + len(m.Entity) + 128
-	payload := format.AppendMessage(make([]byte, 0, size), out, to(m), from(m), inReplyTo, value)
-	return e.frame(payload)
+	h.object = format.AppendMessage(h.object[:0], out, to(m), from(m), inReplyTo, value)
+	defer keepSmall(&h.object)
+	return e.frame(h.object)
+}
+
+// keepSmall drops a buffer that one large message has made large.
+func keepSmall(b *[]byte) {
+	if cap(*b) > 64<<10 {
+		*b = nil
+	}
 }
 
 func to(m *wire.Message) shared.Address { return address(m.Kind, m.Entity, m.EntityID) }

@@ -11,25 +11,27 @@ const drainPoll = 2 * time.Millisecond
 
 var errDrained = errors.New("the service is shutting down")
 
-// Drain refuses new clients, waits until no accepted message is unanswered and all
-// output is written, or until ctx ends, and then ends all clients. It returns how many
-// of them still had output or an answer to come.
+// Drain refuses new clients and ends each of those there are once nothing is owed to
+// it, the idle ones at once. It returns when none is left and no accepted message is
+// unanswered, or when ctx ends: then it ends all clients, and returns how many of them
+// still had output or an answer to come.
 func (h *Hub) Drain(ctx context.Context) (unfinished int) {
 	h.mu.Lock()
 	h.draining = true
 	h.mu.Unlock()
 	h.page.Serve(false)
 	h.flushAll()
+	for _, c := range h.snapshot() {
+		c.retire(errDrained, time.Time{})
+	}
+	h.relay.Flush()
 	ticker := time.NewTicker(drainPoll)
 	defer ticker.Stop()
-	for !h.idle() && ctx.Err() == nil {
+	for !h.idle() && ctx.Err() == nil && h.ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-h.ctx.Done():
 		case <-ticker.C:
-		}
-		if h.ctx.Err() != nil {
-			break
 		}
 	}
 	for _, c := range h.snapshot() {
@@ -49,7 +51,10 @@ func (h *Hub) flushAll() {
 	h.relay.Flush()
 }
 
-// idle reports whether nothing is owed to anybody and nothing waits to be written.
+// idle reports whether all clients have ended and nothing is owed to anybody.
 func (h *Hub) idle() bool {
-	return h.pending.len() == 0 && h.open.len() == 0 && h.jobs.len() == 0 && h.items.Load() == 0
+	h.mu.Lock()
+	clients := len(h.clients)
+	h.mu.Unlock()
+	return clients == 0 && h.pending.len() == 0 && h.open.len() == 0 && h.jobs.len() == 0 && h.items.Load() == 0
 }

@@ -45,10 +45,12 @@ func (e *Endpoint) answers() bool { return !e.cfg.FormatIn.Bare() && !e.cfg.Form
 
 // frame puts payload into the form that goes over the wire. payload is not kept.
 func (e *Endpoint) frame(payload []byte) ([]byte, shared.Code) {
-	framed := payload
-	if e.cfg.Frame != nil {
+	framed := make([]byte, 0, len(payload)+8)
+	if e.cfg.Frame == nil {
+		framed = append(framed, payload...)
+	} else {
 		var err error
-		if framed, err = e.cfg.Frame(make([]byte, 0, len(payload)+8), payload); err != nil {
+		if framed, err = e.cfg.Frame(framed, payload); err != nil {
 			return nil, codeOf(err)
 		}
 	}

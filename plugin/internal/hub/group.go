@@ -46,8 +46,11 @@ func (h *Hub) join(c *Client, to shared.Address, id []byte) (wait bool, code sha
 	key := groupKey{to.Entity, to.ID}
 	h.groups.mu.Lock()
 	defer h.groups.mu.Unlock()
-	if c.isClosed() {
+	switch {
+	case c.isClosed():
 		return false, shared.CodeNoSuchEntity
+	case c.isRetired():
+		return false, shared.CodeShuttingDown
 	}
 	g := h.groups.m[key]
 	if g != nil {

@@ -201,7 +201,7 @@ func (h *Hub) respond(j *job, response any) {
 
 // serviceWait is how long a message of the service itself may be held back.
 func (h *Hub) serviceWait(ctx context.Context) *wait {
-	return &wait{can: true, limit: h.cfg.PushBack, done: ctx.Done(), stopped: h.ctx.Done(), flush: h.relay.Flush}
+	return &wait{can: true, limit: h.cfg.PushBack, done: ctx.Done(), stopped: h.ctx.Done(), flush: h.relay}
 }
 
 // Health names a handler call that is older than its timeout, or returns "".

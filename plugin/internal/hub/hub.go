@@ -45,19 +45,23 @@ type Config struct {
 
 // Hub connects the clients of one process with the relay link.
 type Hub struct {
-	cfg     Config
-	relay   Relay
-	page    *share.Page
-	log     *slog.Logger
-	pending pendings
-	open    owedList
-	lanes   lanes
-	pauses  pauses
-	groups  groups
-	jobs    mailboxes
-	pushed  pushed
-	clock   clock
-	dirty   []*Client // with output; the link's reader alone uses it
+	cfg      Config
+	relay    Relay
+	page     *share.Page
+	log      *slog.Logger
+	pending  pendings
+	open     owedList
+	lanes    lanes
+	pauses   pauses
+	groups   groups
+	jobs     mailboxes
+	pushed   pushed
+	retiring retiring
+	clock    clock
+
+	// For the link's reader alone.
+	dirty             []*Client // with output
+	object, converted []byte    // what build is making
 
 	queued atomic.Int64 // bytes in all output and handler queues
 	items  atomic.Int64 // messages in all output queues
@@ -85,6 +89,12 @@ func New(cfg Config) *Hub {
 
 // Params returns the service's row.
 func (h *Hub) Params() shared.ServiceParams { return h.cfg.Params }
+
+// PushBack returns how long a message may be held back.
+func (h *Hub) PushBack() time.Duration { return h.cfg.PushBack }
+
+// HandlerTimeout returns how long a handler may take.
+func (h *Hub) HandlerTimeout() time.Duration { return h.cfg.HandlerTimeout }
 
 // Identity returns which process this is.
 func (h *Hub) Identity() shared.Identity { return h.cfg.Identity }

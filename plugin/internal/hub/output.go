@@ -70,6 +70,7 @@ func (c *Client) write(wait bool) {
 			return
 		}
 	}
+	c.endRetired()
 }
 
 // leave hands the Writer on to a goroutine that waits.

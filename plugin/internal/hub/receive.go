@@ -13,27 +13,34 @@ import (
 // ErrClosed is returned by a client that is closed.
 var ErrClosed = errors.New("client is closed")
 
-var envelopes = sync.Pool{New: func() any { return new(format.Envelope) }}
+// reception is what receiving one message needs, kept from one to the next.
+type reception struct {
+	env  format.Envelope
+	out  wire.Message
+	wait wait
+}
+
+var receptions = sync.Pool{New: func() any { return new(reception) }}
 
 // Receive takes one message as the client sent it and does what it says. It blocks
 // while a destination pushes back on a stream, at most push_back. The error says only
 // that the client is closed.
 func (c *Client) Receive(payload []byte) error {
-	if c.isClosed() {
+	if !c.begin(len(payload)) {
 		return ErrClosed
 	}
+	defer c.settle()
 	h := c.hub
-	c.received.Store(time.Now().UnixNano())
-	c.messagesIn.Add(1)
-	h.page.In(len(payload))
 	if limit := h.cfg.Params.Limits.MaxMessageBytes; len(payload) > limit {
 		c.refuse(nil, shared.Errorf(shared.CodeTooLarge, "the message has %d bytes; this service takes at most %d (max_message_bytes)", len(payload), limit))
 		return nil
 	}
-	w := c.newWait()
-	c.awaitRoom(&w)
-	env := envelopes.Get().(*format.Envelope)
-	defer envelopes.Put(env)
+	r := receptions.Get().(*reception)
+	defer receptions.Put(r)
+	defer r.clear()
+	env := &r.env
+	r.wait = c.newWait()
+	c.awaitRoom(&r.wait)
 	if err := format.Parse(c.ep.cfg.FormatIn, payload, env); err != nil {
 		e, ok := errors.AsType[*shared.Error](err)
 		if !ok {
@@ -42,9 +49,16 @@ func (c *Client) Receive(payload []byte) error {
 		c.refuse(env.ID, e)
 		return nil
 	}
-	c.obey(env, &w)
+	if c.isRetired() {
+		c.refuse(env.ID, sentence(shared.CodeShuttingDown))
+		return nil
+	}
+	c.obey(r)
 	return nil
 }
+
+// clear forgets what belongs to the client.
+func (r *reception) clear() { r.out, r.wait = wire.Message{}, wait{} }
 
 // Reject answers and counts what never became a message.
 func (c *Client) Reject(code shared.Code, text string) {
@@ -64,7 +78,7 @@ func (c *Client) refuse(id []byte, e *shared.Error) {
 }
 
 func (c *Client) newWait() wait {
-	return wait{can: !c.ep.cfg.Datagram, limit: c.hub.cfg.PushBack, done: c.done, stopped: c.hub.ctx.Done(), flush: c.Flush}
+	return wait{can: !c.ep.cfg.Datagram, limit: c.hub.cfg.PushBack, done: c.done, stopped: c.hub.ctx.Done(), flush: c}
 }
 
 // awaitRoom holds back a stream that does not read its answers before they have no
@@ -85,7 +99,8 @@ func (c *Client) awaitRoom(w *wait) {
 	}
 }
 
-func (c *Client) obey(env *format.Envelope, w *wait) {
+func (c *Client) obey(r *reception) {
+	env := &r.env
 	switch env.Type {
 	case format.TypePing:
 		c.answer(func(f shared.FormatID) []byte { return format.AppendPong(nil, f, env.ID) })
@@ -96,7 +111,7 @@ func (c *Client) obey(env *format.Envelope, w *wait) {
 	case format.TypeJoin, format.TypeLeave:
 		c.member(env)
 	default:
-		c.pass(env, w)
+		c.pass(r)
 	}
 }
 
@@ -121,9 +136,9 @@ func (c *Client) member(env *format.Envelope) {
 }
 
 // pass sends a message on its way.
-func (c *Client) pass(env *format.Envelope, w *wait) {
-	h := c.hub
-	m := wire.Message{
+func (c *Client) pass(r *reception) {
+	h, env, m := c.hub, &r.env, &r.out
+	*m = wire.Message{
 		EntityID: env.EntityID, Entity: env.Entity, Process: processOf(env.ProcessID),
 		FromKind: wire.KindClient, FromID: int64(c.id), Format: c.ep.cfg.FormatIn, ID: env.ID, Value: env.Message,
 	}
@@ -138,7 +153,7 @@ func (c *Client) pass(env *format.Envelope, w *wait) {
 	if m.Kind = wire.KindOf(string(m.Entity)); m.Kind != wire.KindGroup {
 		m.Entity = nil
 	}
-	if w.can {
+	if r.wait.can {
 		m.Flags |= wire.FlagStream
 	}
 	if len(env.ID) > 0 && c.ep.answers() && c.w != nil {
@@ -152,7 +167,7 @@ func (c *Client) pass(env *format.Envelope, w *wait) {
 		h.clock.arm()
 		m.Token = token
 	}
-	if code := h.send(&m, w); code != shared.CodeNone {
+	if code := h.send(m, &r.wait); code != shared.CodeNone {
 		c.unsent(m.Token, env.ID, code)
 	}
 }
@@ -177,9 +192,14 @@ func processOf(id int) uint16 {
 	return uint16(id)
 }
 
-// Send queues message as it is, framed, for this client.
+// Send frames message and queues it for this client.
 func (c *Client) Send(message []byte) error {
-	p := c.hub.newPayload(append([]byte(nil), message...))
+	framed, code := c.ep.frame(message)
+	if code != shared.CodeNone {
+		c.hub.page.Drop(code, 1)
+		return sentence(code)
+	}
+	p := c.hub.newPayload(framed)
 	defer c.hub.release(p)
 	if code := c.put(item{p: p}, classCopy, 0); code != shared.CodeNone {
 		c.hub.page.Drop(code, 1)

@@ -10,6 +10,8 @@ const (
 	waitEnded              // who waits is gone
 )
 
+type flusher interface{ Flush() }
+
 // wait is how long one message of one source may be held back, over all queues that
 // it meets. One goroutine uses it.
 type wait struct {
@@ -18,7 +20,7 @@ type wait struct {
 	until   time.Time       // zero before the first wait
 	done    <-chan struct{} // the source is gone
 	stopped <-chan struct{} // the service is gone
-	flush   func()          // writes what the source produced so far
+	flush   flusher         // writes what the source produced so far
 }
 
 // on waits for ch.
@@ -42,7 +44,7 @@ func (w *wait) at(ch <-chan struct{}, latest time.Time) waitResult {
 	if !now.Before(until) {
 		return waitExpired
 	}
-	w.flush()
+	w.flush.Flush()
 	timer := time.NewTimer(until.Sub(now))
 	defer timer.Stop()
 	select {

@@ -317,7 +317,7 @@ func TestNeverReads(t *testing.T) {
 func TestSend(t *testing.T) {
 	bubble(t, small, func(x *fixture) {
 		p := x.connect(x.json)
-		if err := p.Send([]byte("raw\n")); err != nil {
+		if err := p.Send([]byte("raw")); err != nil {
 			t.Error(err)
 		}
 		p.expect("raw")

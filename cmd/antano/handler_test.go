@@ -130,7 +130,7 @@ func TestHandlerFailures(t *testing.T) {
 	s := start(t, withHandlers, pluginDirs(t, "probe")...)
 	c, slow := dial(t, "tcp", s.service("tcp").Address), dial(t, "tcp", s.service("tcp").Address)
 	began := time.Now()
-	slow.send(`{"entity":"service","entity_id":9,"message":{"do":"wait","ms":20000},"id":"slow"}`)
+	slow.send(`{"entity":"service","entity_id":9,"message":{"do":"wait","ms":5000},"id":"slow"}`)
 	for _, code := range []string{"denied", "unsupported", "too_large", "overloaded", "no_such_entity"} {
 		c.ask(fmt.Sprintf(`{"entity":"service","entity_id":9,"message":{"do":"fail","code":"%s"},"id":"%s"}`, code, code)).
 			want(t, "type", "error", "code", code, "id", code)

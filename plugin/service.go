@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/antano/antano/plugin/internal/hub"
 	"github.com/antano/antano/shared"
@@ -62,6 +63,12 @@ type Host interface {
 	// Params is the service's row with every default filled in; MaxClients is this
 	// process's part.
 	Params() shared.ServiceParams
+	// PushBack is how long a message may be held back for a full destination (params
+	// `push_back`); 0: not at all.
+	PushBack() time.Duration
+	// HandlerTimeout is how long a call of the author's code may take before health
+	// fails (params `timeouts.handler`); 0: any time.
+	HandlerTimeout() time.Duration
 	// Identity says which process this is.
 	Identity() shared.Identity
 	// Logger writes to the manager's log, tagged with the identity.
@@ -124,18 +131,31 @@ type Client interface {
 	// `push_back`. payload is not kept. What is wrong with the message is answered
 	// and counted here; the error says only that the client is closed.
 	Receive(payload []byte) error
+	// Take counts a message of size bytes that the service handles itself instead of
+	// giving it to Receive. Until done is called the client is owed an answer, which a
+	// drain waits for; call it once, from any goroutine. The error is `shutting_down`
+	// after Retire, else it says that the client is closed.
+	Take(size int) (done func(), err error)
 	// Reject answers and counts what never became a message: a frame too large.
 	Reject(code shared.Code, text string)
 	// Flush writes what Receive produced: call it when the input runs dry.
 	Flush()
-	// Send queues message as it is, framed, for this client; for services that
-	// speak a protocol of their own. Overloaded when its queue is full.
+	// Send frames message with EndpointConfig.Frame, as every message, queues it for
+	// this client and writes it as far as that does not block; message is not kept. It
+	// is for services that speak a protocol of their own: no object is built around it
+	// and it is not converted. The error is a *shared.Error: `overloaded` when the
+	// queue is full, what Frame says, `too_large` over MaxFrame, `no_such_entity` when
+	// the client is closed, `unsupported` when it cannot be answered.
 	Send(message []byte) error
 	// LastReceived is when the client last sent anything, as Unix nanoseconds.
 	LastReceived() int64
 	// Owed reports whether an answer is owed to the client or output is queued for
 	// it: a peer that sends nothing more is kept while that is so.
 	Owed() bool
+	// Retire ends the client in good order, without waiting: it leaves its groups at
+	// once, what it still sends is `shutting_down`, and when nothing is owed to it any
+	// more, at the latest after 5 s, it and its Writer are closed. cause is for the log.
+	Retire(cause error)
 	// Close forgets the client: it leaves its groups, and what is queued for it
 	// fails. It does not close the Writer. cause is for the log.
 	Close(cause error)

@@ -19,8 +19,8 @@ type Config struct {
 	// stream or datagram source, and its error is answered with its code
 	// (*shared.Error) or `unsupported`. It is called in order for one client and
 	// concurrently for different stream clients; clients of one datagram socket share
-	// a goroutine. It may block for the handler timeout, with which ctx ends. message
-	// is valid until it returns. Source: the seed's on_received_message.
+	// a goroutine. It may block for Host.HandlerTimeout, with which ctx ends. message
+	// is valid until it returns. A response that cannot be sent is counted and logged. Source: the seed's on_received_message.
 	OnReceivedMessage func(ctx context.Context, message []byte, address string, client plugin.Client) (response []byte, err error)
 }
 
@@ -29,9 +29,7 @@ type Config struct {
 const (
 	siblingPause    = 2 * time.Millisecond // how long a process above its share leaves a connection to others
 	defaultIdle     = 5 * time.Minute      // a datagram source is forgotten
-	pushBack        = time.Second          // a full datagram receiver is retried
 	answerTime      = 5 * time.Second      // the longest that an answer can be owed
-	handlerTimeout  = 30 * time.Second     // a call of the author's code is a hang
 	loopTimeout     = 5 * time.Second      // a loop of ours has not come round
 	lingerTime      = time.Second          // a refused peer may read its answer
 	maxLingering    = 128                  // refused connections at once

@@ -91,7 +91,7 @@ func (r *slotReader) receive(d *datagram) {
 	for range 2 {
 		src, err := r.slot.sourceOf(d, now)
 		if err != nil {
-			r.slot.refuse(d, refusalOf(err), now)
+			r.slot.refuse(d, (*r.buffer)[:min(d.size, len(*r.buffer))], refusalOf(err), now)
 			return
 		}
 		r.touch(src)

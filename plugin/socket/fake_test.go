@@ -33,6 +33,8 @@ type fakeHost struct {
 	opened  chan *fakeClient // every client made
 	ended   chan *fakeClient // every client closed
 	refuse  error
+	push    time.Duration
+	timeout time.Duration
 	receive func(c *fakeClient, p []byte) error // instead of the echo
 	ids     atomic.Uint64
 }
@@ -42,6 +44,7 @@ func newFakeHost(sockets []plugin.Socket) *fakeHost {
 		sockets: sockets, id: shared.Identity{Generation: 1},
 		clients: make(map[*fakeClient]struct{}), drops: make(map[shared.Code]int),
 		opened: make(chan *fakeClient, 4096), ended: make(chan *fakeClient, 4096),
+		push: 200 * time.Millisecond, timeout: time.Minute,
 	}
 	h.params = shared.ServiceParams{
 		ID: 1, MessageFormatIn: shared.FormatJSON, MessageFormatOut: shared.FormatJSON, Limits: shared.DefaultLimits(),
@@ -49,11 +52,13 @@ func newFakeHost(sockets []plugin.Socket) *fakeHost {
 	return h
 }
 
-func (h *fakeHost) Params() shared.ServiceParams { return h.params }
-func (h *fakeHost) Identity() shared.Identity    { return h.id }
-func (h *fakeHost) Logger() *slog.Logger         { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
-func (h *fakeHost) Sockets() []plugin.Socket     { return h.sockets }
-func (h *fakeHost) AboveShare() bool             { return h.above != nil && h.above() }
+func (h *fakeHost) Params() shared.ServiceParams  { return h.params }
+func (h *fakeHost) Identity() shared.Identity     { return h.id }
+func (h *fakeHost) Logger() *slog.Logger          { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func (h *fakeHost) Sockets() []plugin.Socket      { return h.sockets }
+func (h *fakeHost) PushBack() time.Duration       { return h.push }
+func (h *fakeHost) HandlerTimeout() time.Duration { return h.timeout }
+func (h *fakeHost) AboveShare() bool              { return h.above != nil && h.above() }
 
 func (h *fakeHost) NewEndpoint(c plugin.EndpointConfig) (plugin.Endpoint, error) {
 	h.config = c
@@ -108,6 +113,8 @@ type fakeClient struct {
 
 	mu       sync.Mutex
 	closed   bool
+	retired  bool
+	taken    int // bytes
 	cause    error
 	out      [][]byte
 	received [][]byte
@@ -129,33 +136,53 @@ func (c *fakeClient) Receive(p []byte) error {
 	if c.host.receive != nil {
 		return c.host.receive(c, p)
 	}
-	return c.answer(p)
+	return c.Send(p)
+}
+
+func (c *fakeClient) Take(size int) (func(), error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return nil, errors.New("closed")
+	case c.retired:
+		return nil, shared.Errorf(shared.CodeShuttingDown, "retired")
+	}
+	c.taken += size
+	c.owed.Add(1)
+	return func() { c.owed.Add(-1) }, nil
+}
+
+// Retire leaves a client open to which an answer is owed.
+func (c *fakeClient) Retire(cause error) {
+	c.mu.Lock()
+	c.retired, c.cause = true, cause
+	c.mu.Unlock()
+	if !c.Owed() {
+		c.Close(cause)
+	}
 }
 
 func (c *fakeClient) Reject(code shared.Code, text string) {
 	c.mu.Lock()
 	c.rejects = append(c.rejects, code)
 	c.mu.Unlock()
-	c.answer([]byte(`{"type":"error","code":"` + code.String() + `"}`))
+	c.Send([]byte(`{"type":"error","code":"` + code.String() + `"}`))
 }
 
+// Send frames, and leaves the writing to Flush.
 func (c *fakeClient) Send(p []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.out = append(c.out, append([]byte(nil), p...))
-	return nil
-}
-
-// answer is a message of the host's own: it is framed.
-func (c *fakeClient) answer(p []byte) error {
+	framed := append([]byte(nil), p...)
 	if frame := c.host.config.Frame; frame != nil {
-		framed, err := frame(nil, p)
-		if err != nil {
+		var err error
+		if framed, err = frame(nil, p); err != nil {
 			return err
 		}
-		p = framed
 	}
-	return c.Send(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out = append(c.out, framed)
+	return nil
 }
 
 func (c *fakeClient) Flush() {

@@ -35,10 +35,13 @@ type call struct {
 	cancel context.CancelFunc
 }
 
-// begin notes a call; its context ends with end, with cancel or after the handler
-// timeout.
-func (c *calls) begin() (ctx context.Context, end func()) {
-	ctx, cancel := context.WithTimeout(context.Background(), handlerTimeout)
+// begin notes a call; its context ends with end, with cancel or after timeout, unless
+// that is 0.
+func (c *calls) begin(timeout time.Duration) (ctx context.Context, end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	if timeout > 0 {
+		ctx, cancel = context.WithTimeout(context.Background(), timeout)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.running == nil {
@@ -75,14 +78,18 @@ func (c *calls) oldest() (age time.Duration) {
 }
 
 // Health reports an accept or slot loop that has not come round for 5 s, or a call
-// of the author's code older than the handler timeout. Source: plugin.HealthChecker.
+// of the author's code older than Host.HandlerTimeout. Source: plugin.HealthChecker.
 func (s *SocketService) Health() error {
-	if age := s.calls.oldest(); age > handlerTimeout {
-		return fmt.Errorf("a call of OnReceivedMessage has been running for %s", age.Round(time.Second))
+	timeout := s.host.HandlerTimeout()
+	if age := s.calls.oldest(); timeout > 0 && age > timeout {
+		return fmt.Errorf("a call of OnReceivedMessage has been running for %s, over timeouts.handler %s", age.Round(time.Millisecond), timeout)
 	}
 	limit := loopTimeout
-	if s.config.OnReceivedMessage != nil {
-		limit = handlerTimeout + loopTimeout // slot loops run the author's code
+	if s.config.OnReceivedMessage != nil { // slot loops run the author's code
+		if timeout == 0 {
+			return nil
+		}
+		limit += timeout
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,13 +16,15 @@ import (
 // errTaken: a sibling took the connection.
 var errTaken = errors.New("a sibling took the connection")
 
-// listener accepts from one socket that it shares with its siblings.
+// listener accepts from one socket that it shares with its siblings, or tells when
+// datagrams wait there.
 type listener struct {
 	service  *SocketService
 	name     string
 	file     *os.File
 	raw      syscall.RawConn
 	callback func(conn int, from unix.Sockaddr)
+	accept   func() (conn int, from unix.Sockaddr, err error)
 	round    round
 	spare    int           // a descriptor kept to be able to refuse when there are none left; -1 without
 	gone     chan struct{} // closed when run has ended
@@ -42,12 +44,29 @@ func newListener(s *SocketService, sock plugin.Socket, callback func(int, unix.S
 	if err != nil {
 		return nil, fmt.Errorf("use socket %s: %w", sock.Name, err)
 	}
+	l := &listener{service: s, name: sock.Name, file: file, raw: raw, callback: callback, spare: -1, gone: make(chan struct{})}
+	kind, err := unix.GetsockoptInt(sock.FD, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err != nil {
+		return nil, fmt.Errorf("use socket %s (descriptor %d): %w", sock.Name, sock.FD, err)
+	}
+	if kind == unix.SOCK_DGRAM {
+		l.accept = func() (int, unix.Sockaddr, error) { return sock.FD, nil, l.awaitDatagram() }
+		return l, nil
+	}
 	if err = tuneTCP(sock.FD); err != nil {
 		return nil, fmt.Errorf("set up socket %s: %w", sock.Name, err)
 	}
-	l := &listener{service: s, name: sock.Name, file: file, raw: raw, callback: callback, gone: make(chan struct{})}
+	l.accept = l.acceptNext
 	l.openSpare()
 	return l, nil
+}
+
+// awaitDatagram returns when a datagram waits.
+func (l *listener) awaitDatagram() error {
+	if err := l.raw.Read(func(fd uintptr) bool { return readable(int(fd)) }); err != nil {
+		return os.ErrClosed
+	}
+	return nil
 }
 
 // tuneTCP sets on the listener what its connections inherit.
@@ -106,8 +125,8 @@ func (l *listener) end() {
 	l.service.mu.Unlock()
 }
 
-// accept waits for a connection and takes it, unless it is left to siblings.
-func (l *listener) accept() (conn int, from unix.Sockaddr, err error) {
+// acceptNext waits for a connection and takes it, unless it is left to siblings.
+func (l *listener) acceptNext() (conn int, from unix.Sockaddr, err error) {
 	leave := false
 	rerr := l.raw.Read(func(fd uintptr) bool {
 		if leave = l.crowded(); leave {

@@ -155,6 +155,8 @@ func TestStopEndsEverything(t *testing.T) {
 
 func TestHealthSeesAHangingLoop(t *testing.T) {
 	s := New(Config{})
+	h := newFakeHost(nil)
+	s.host = h
 	l := &listener{name: "tcp"}
 	s.listeners[l] = struct{}{}
 	if err := s.Health(); err != nil {
@@ -165,13 +167,20 @@ func TestHealthSeesAHangingLoop(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	l.round.end()
-	_, end := s.calls.begin()
+	ctx, end := s.calls.begin(h.timeout)
+	if at, ok := ctx.Deadline(); !ok || time.Until(at) > h.timeout {
+		t.Errorf("the call's deadline is %v, %t", at, ok)
+	}
 	for id, c := range s.calls.running {
-		c.began = time.Now().Add(-handlerTimeout - time.Second)
+		c.began = time.Now().Add(-h.timeout - time.Second)
 		s.calls.running[id] = c
 	}
 	if err := s.Health(); err == nil {
 		t.Fatal("an old call is healthy")
+	}
+	h.timeout = 0
+	if err := s.Health(); err != nil {
+		t.Fatalf("no timeout: %v", err)
 	}
 	end()
 	if err := s.Health(); err != nil {

@@ -17,6 +17,21 @@ func (s *SocketService) received(client plugin.Client, address string, message [
 	if s.config.OnReceivedMessage == nil {
 		return client.Receive(message)
 	}
+	done, err := client.Take(len(message))
+	if e, ok := errors.AsType[*shared.Error](err); ok {
+		client.Reject(e.Code, e.Text)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer done()
+	s.respond(client, address, message)
+	return nil
+}
+
+// respond gives a message to the author, and the client what comes of it.
+func (s *SocketService) respond(client plugin.Client, address string, message []byte) {
 	response, err := s.call(client, address, message)
 	if err != nil {
 		e, ok := errors.AsType[*shared.Error](err)
@@ -24,22 +39,19 @@ func (s *SocketService) received(client plugin.Client, address string, message [
 			e = shared.Errorf(shared.CodeUnsupported, "%v", err)
 		}
 		client.Reject(e.Code, e.Text)
-		return nil
+		return
 	}
 	if response == nil {
-		return nil
+		return
 	}
-	err = s.send(client, response)
-	if e, ok := errors.AsType[*shared.Error](err); ok {
-		client.Reject(e.Code, e.Text)
-		return nil
+	if err := client.Send(response); err != nil {
+		s.host.Logger().Warn("response dropped", "client", client.ID(), "err", err)
 	}
-	return err
 }
 
 // call runs the author's code; a panic is an error of this message alone.
 func (s *SocketService) call(client plugin.Client, address string, message []byte) (response []byte, err error) {
-	ctx, end := s.calls.begin()
+	ctx, end := s.calls.begin(s.host.HandlerTimeout())
 	defer end()
 	defer func() {
 		if p := recover(); p != nil {
@@ -50,9 +62,9 @@ func (s *SocketService) call(client plugin.Client, address string, message []byt
 	return s.config.OnReceivedMessage(ctx, message, address, client)
 }
 
-// SendMessage queues message, as it is, for a client: a stream's is given; for
-// datagrams nil finds the source by its address. A message that is not isBinary
-// must be UTF-8. It does not block. Errors: *shared.Error with `unsupported`,
+// SendMessage sends message, framed and otherwise as it is, to a client: a stream's is
+// given; for datagrams nil finds the source by its address. A message that is not
+// isBinary must be UTF-8. It does not block. Errors: *shared.Error with `unsupported`,
 // `no_such_entity` (no such source) or what Client.Send says. Source: the seed's
 // send_message.
 func (s *SocketService) SendMessage(message []byte, address string, client plugin.Client, isBinary bool) error {
@@ -63,18 +75,6 @@ func (s *SocketService) SendMessage(message []byte, address string, client plugi
 		if client = s.sourceAt(address); client == nil {
 			return shared.Errorf(shared.CodeNoSuchEntity, "no datagram source has the address %q: send to one that was heard of", address)
 		}
-	}
-	return s.send(client, message)
-}
-
-// send queues a message, framed.
-func (s *SocketService) send(client plugin.Client, message []byte) error {
-	if s.frame != nil {
-		framed, err := s.frame(nil, message)
-		if err != nil {
-			return err
-		}
-		message = framed
 	}
 	return client.Send(message)
 }

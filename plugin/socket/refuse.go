@@ -9,14 +9,14 @@ import (
 	"github.com/antano/antano/shared"
 )
 
-// refusal is the framed answer to a peer that does not become a client; nothing for
-// formats without errors.
-func (s *SocketService) refusal(e *shared.Error) []byte {
+// refusal is the framed answer to a peer that does not become a client, with the id of
+// its message if that is known; nothing for formats without errors.
+func (s *SocketService) refusal(id []byte, e *shared.Error) []byte {
 	f := s.params.MessageFormatOut
 	if f.Bare() {
 		return nil
 	}
-	answer := format.AppendError(nil, f, nil, e)
+	answer := format.AppendError(nil, f, id, e)
 	if s.frame == nil {
 		return answer
 	}
@@ -25,6 +25,13 @@ func (s *SocketService) refusal(e *shared.Error) []byte {
 		return nil
 	}
 	return framed
+}
+
+// idOf is the id of a message that is not received, nil when it has none.
+func (s *SocketService) idOf(message []byte) []byte {
+	var env format.Envelope
+	format.Parse(s.params.MessageFormatIn, message, &env) // the id is there or not, whatever else is wrong
+	return env.ID
 }
 
 // refusalOf is err as an answer.
@@ -38,7 +45,7 @@ func refusalOf(err error) *shared.Error {
 // refuse answers and closes a connection that cannot even be waited for.
 func (s *SocketService) refuse(conn int, e *shared.Error) {
 	s.host.CountDrop(e.Code, 1)
-	unix.Write(conn, s.refusal(e))
+	unix.Write(conn, s.refusal(nil, e))
 	unix.Shutdown(conn, unix.SHUT_WR)
 	var discard [4096]byte
 	unix.Read(conn, discard[:])
@@ -50,7 +57,7 @@ func (s *SocketService) refuse(conn int, e *shared.Error) {
 func (s *SocketService) refuseLater(c *stream, err error) {
 	e := refusalOf(err)
 	s.host.CountDrop(e.Code, 1)
-	c.Write([][]byte{s.refusal(e)}, false)
+	c.Write([][]byte{s.refusal(nil, e)}, false)
 	if s.lingering.Add(1) > maxLingering || !s.own(c) {
 		s.lingering.Add(-1)
 		c.file.Close()

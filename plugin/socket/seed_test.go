@@ -1,7 +1,10 @@
 package socket
 
 import (
+	"net"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/antano/antano/plugin"
 	"github.com/antano/antano/shared"
@@ -47,6 +50,67 @@ func TestAddSockets(t *testing.T) {
 		write(t, c, "hello")
 		read(t, c, "hello")
 	})
+}
+
+// TestAddSocketsOfOneKind refuses what clients of the service could not be served on.
+func TestAddSocketsOfOneKind(t *testing.T) {
+	tcp, _ := listenTCP(t)
+	udp, _ := listenSlots(t, 1, loopback)
+	packet, _ := listenUnix(t, unix.SOCK_SEQPACKET)
+	s := serve(t, newFakeHost([]plugin.Socket{tcp}), Config{})
+	for _, sock := range []plugin.Socket{udp[0], packet} {
+		if err := s.AddSockets([]plugin.Socket{sock}); err == nil {
+			t.Errorf("a service of streams took %s", sock.Name)
+		}
+	}
+	s = serve(t, newFakeHost(udp), Config{})
+	if err := s.AddSockets([]plugin.Socket{tcp}); err == nil {
+		t.Error("a service of datagrams took a listener")
+	}
+}
+
+// TestAddAcceptHandlerOfDatagrams gives a datagram socket to the callback, as often as
+// datagrams wait.
+func TestAddAcceptHandlerOfDatagrams(t *testing.T) {
+	for _, network := range []string{"udp", "unixgram"} {
+		t.Run(network, func(t *testing.T) {
+			var sock plugin.Socket
+			var c net.Conn
+			if network == "udp" {
+				sockets, address := listenSlots(t, 1, loopback)
+				sock, c = sockets[0], dial(t, "udp", address)
+			} else {
+				var path string
+				sock, path = listenUnix(t, unix.SOCK_DGRAM)
+				c = dialUnixgram(t, path)
+			}
+			s := serve(t, newFakeHost(nil), Config{})
+			write(t, c, "before")
+			got := make(chan string, 10)
+			err := s.AddAcceptHandler(sock, func(fd int, from unix.Sockaddr) {
+				buf := make([]byte, 100)
+				n, sender, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)
+				if fd != sock.FD || from != nil || err != nil {
+					t.Errorf("descriptor %d from %v: %v", fd, from, err)
+					return
+				}
+				unix.Sendto(fd, buf[:n], 0, sender)
+				got <- string(buf[:n])
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{"before", "two", "three"} {
+				if want != "before" {
+					write(t, c, want)
+				}
+				read(t, c, want)
+				if is := <-got; is != want {
+					t.Errorf("got %s, want %s", is, want)
+				}
+			}
+		})
+	}
 }
 
 // TestSendMessage sends to a datagram source by its address, as text and as bytes.

@@ -17,6 +17,7 @@ import (
 var (
 	errNotServing = errors.New("the service is not serving: add sockets between start and stop")
 	errStopped    = errors.New("the service stopped")
+	errMoved      = errors.New("another process reads its slot")
 )
 
 // SocketService is a plugin.Service on sockets, and a Drainer, SlotReader and
@@ -28,6 +29,7 @@ type SocketService struct {
 	// Set by Start, before any goroutine of the service exists.
 	host     plugin.Host
 	params   shared.ServiceParams
+	kind     int // SOCK_STREAM, SOCK_SEQPACKET or SOCK_DGRAM: of all sockets
 	endpoint plugin.Endpoint
 	frame    func(dst, payload []byte) ([]byte, error) // of outgoing messages; nil sends them bare
 	idle     time.Duration
@@ -169,7 +171,7 @@ func (s *SocketService) Close() error {
 	defer s.assigning.Unlock()
 	for _, sl := range s.allSlots() {
 		sl.stop()
-		sl.forget(func(*source) bool { return true }, errStopped)
+		sl.forget(func(*source) bool { return true }, endSource(errStopped))
 	}
 	s.tasks.Wait()
 	return nil

@@ -56,8 +56,9 @@ func newSlot(s *SocketService, number int, sock plugin.Socket) (*slot, error) {
 }
 
 // AssignSlots reads exactly the slots whose bits are set, and returns once it has
-// stopped reading all others. Sources heard on those stay clients until
-// idle_timeout: what is owed to them still goes out. Source: plugin.SlotReader.
+// stopped reading all others. The sources heard on those are retired: their datagrams
+// go to another process, where they are new clients; only what is owed to them still
+// goes out from here. Source: plugin.SlotReader.
 func (s *SocketService) AssignSlots(slots uint64) error {
 	s.assigning.Lock()
 	defer s.assigning.Unlock()
@@ -65,6 +66,7 @@ func (s *SocketService) AssignSlots(slots uint64) error {
 	for _, sl := range all {
 		if slots&(1<<sl.number) == 0 {
 			sl.stop()
+			sl.forget(func(*source) bool { return true }, func(src *source) { src.client.Retire(errMoved) })
 		}
 	}
 	var errs []error

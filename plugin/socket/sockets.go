@@ -18,18 +18,23 @@ import (
 const slotUnix = 0
 
 // AddSockets serves further sockets, bound and (streams) listening, non-blocking:
-// listening ones at once, datagram ones when AssignSlots says so. The descriptors
-// stay the caller's, to be kept open until Close has returned. Source: the seed's
-// add_sockets.
+// listening ones at once, datagram ones when AssignSlots says so. All sockets of a
+// service are of one kind, since clients of one kind share framing and bounds: streams,
+// seqpackets or datagrams, whichever it was started with, streams if with none. The
+// descriptors stay the caller's, to be kept open until Close has returned. Source: the
+// seed's add_sockets.
 func (s *SocketService) AddSockets(sockets []plugin.Socket) error {
 	for _, sock := range sockets {
 		kind, err := unix.GetsockoptInt(sock.FD, unix.SOL_SOCKET, unix.SO_TYPE)
 		if err != nil {
 			return fmt.Errorf("add socket %s (descriptor %d): %w", sock.Name, sock.FD, err)
 		}
-		if kind == unix.SOCK_DGRAM {
+		switch {
+		case kind != s.kind:
+			err = fmt.Errorf("add socket %s (descriptor %d): it is a %s and the service serves a %s: add sockets of one kind", sock.Name, sock.FD, kindNames[kind], kindNames[s.kind])
+		case kind == unix.SOCK_DGRAM:
 			err = s.addSlot(sock)
-		} else {
+		default:
 			err = s.AddAcceptHandler(sock, func(conn int, from unix.Sockaddr) { s.connect(conn, from, kind) })
 		}
 		if err != nil {
@@ -39,9 +44,14 @@ func (s *SocketService) AddSockets(sockets []plugin.Socket) error {
 	return nil
 }
 
-// AddAcceptHandler accepts the connections of a listening socket and gives each to
-// callback, which owns the descriptor: non-blocking, closed on exec. callback must
-// not block. The socket stays the caller's. Source: the seed's add_accept_handler.
+var kindNames = map[int]string{unix.SOCK_STREAM: "stream", unix.SOCK_SEQPACKET: "seqpacket", unix.SOCK_DGRAM: "datagram socket"}
+
+// AddAcceptHandler watches a socket for the author. From a listening one it accepts the
+// connections and gives each to callback, which owns the descriptor: non-blocking,
+// closed on exec. A datagram socket is given to callback itself, without an address,
+// whenever a datagram waits: callback takes at least one and does not close it; it is
+// called again while more wait. callback must not block. The socket stays the caller's,
+// to be kept open until Close has returned. Source: the seed's add_accept_handler.
 func (s *SocketService) AddAcceptHandler(sock plugin.Socket, callback func(conn int, from unix.Sockaddr)) error {
 	l, err := newListener(s, sock, callback)
 	if err != nil {
@@ -89,6 +99,7 @@ func (s *SocketService) addSlot(sock plugin.Socket) error {
 // endpointConfig describes the clients of the given sockets.
 func (s *SocketService) endpointConfig(sockets []plugin.Socket) (plugin.EndpointConfig, error) {
 	config := plugin.EndpointConfig{Frame: encoder(s.params.FramingOut, s.params.MessageFormatOut)}
+	s.kind = unix.SOCK_STREAM
 	if len(sockets) == 0 {
 		return config, s.checkFraming()
 	}
@@ -101,6 +112,7 @@ func (s *SocketService) endpointConfig(sockets []plugin.Socket) (plugin.Endpoint
 	if err != nil {
 		return config, fmt.Errorf("serve socket %s (descriptor %d): %w", sockets[0].Name, fd, err)
 	}
+	s.kind = kind
 	switch {
 	case kind == unix.SOCK_STREAM:
 		err = s.checkFraming()

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -30,6 +31,7 @@ type source struct {
 	seen    int64 // when it was last heard, Unix nanoseconds; guarded by slot.mu
 	touched bool  // the reader's: has something to flush
 	closed  atomic.Bool
+	full    time.Time // since when the receiver takes nothing, zero while it does; Write's
 }
 
 func keyOf(from unix.Sockaddr) (key sourceKey) {
@@ -101,12 +103,20 @@ func (sl *slot) find(key sourceKey, local netip.Addr) *source {
 
 // remove forgets one source.
 func (sl *slot) remove(gone *source, cause error) {
-	sl.forget(func(src *source) bool { return src == gone }, cause, gone.key)
+	sl.forget(func(src *source) bool { return src == gone }, endSource(cause), gone.key)
 }
 
-// forget closes the clients of all sources that are gone, among the given keys or
-// all.
-func (sl *slot) forget(gone func(*source) bool, cause error, keys ...sourceKey) {
+// endSource closes the client of a source.
+func endSource(cause error) func(*source) {
+	return func(src *source) {
+		src.closed.Store(true)
+		src.client.Close(cause)
+	}
+}
+
+// forget takes all sources that are gone out of the table, among the given keys or all,
+// and then calls end with each.
+func (sl *slot) forget(gone func(*source) bool, end func(*source), keys ...sourceKey) {
 	var closed []*source
 	sl.mu.Lock()
 	if keys == nil {
@@ -119,8 +129,7 @@ func (sl *slot) forget(gone func(*source) bool, cause error, keys ...sourceKey) 
 	}
 	sl.mu.Unlock()
 	for _, src := range closed {
-		src.closed.Store(true)
-		src.client.Close(cause)
+		end(src)
 	}
 }
 

@@ -23,6 +23,9 @@ func (src *source) Write(messages [][]byte, wait bool) (n int, err error) {
 			}
 			err = src.sendLater(m)
 		}
+		if err == nil {
+			src.full = time.Time{}
+		}
 		if err != nil {
 			return n, src.failure(err, len(m))
 		}
@@ -62,15 +65,22 @@ func (src *source) send(m []byte) error {
 	}
 }
 
-// sendLater retries for at most pushBack.
+// sendLater retries until the receiver has been full for push_back: what comes then is
+// refused at once, until it takes a datagram again.
 func (src *source) sendLater(m []byte) error {
-	end := time.Now().Add(pushBack)
+	if src.full.IsZero() {
+		src.full = time.Now()
+	}
+	end := src.full.Add(src.slot.service.host.PushBack())
 	for wait := time.Millisecond; ; wait = min(2*wait, maxRetryPause) {
-		if !src.slot.service.pause(wait) {
+		left := time.Until(end)
+		if left <= 0 {
+			return unix.EAGAIN
+		}
+		if !src.slot.service.pause(min(wait, left)) {
 			return os.ErrClosed
 		}
-		err := src.send(m)
-		if err != unix.EAGAIN || time.Now().After(end) {
+		if err := src.send(m); err != unix.EAGAIN {
 			return err
 		}
 	}
@@ -80,7 +90,7 @@ func (src *source) sendLater(m []byte) error {
 func (src *source) failure(err error, size int) error {
 	switch {
 	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
-		return shared.Errorf(shared.CodeOverloaded, "%s takes no datagrams: its queue has been full for %s", src.address, pushBack)
+		return shared.Errorf(shared.CodeOverloaded, "%s takes no datagrams: its queue has been full for push_back, %s", src.address, src.slot.service.host.PushBack())
 	case errors.Is(err, unix.EMSGSIZE):
 		return shared.Errorf(shared.CodeTooLarge, "a datagram of %d bytes cannot be sent to %s: send less", size, src.address)
 	case errors.Is(err, os.ErrClosed), src.slot.family == unix.AF_UNIX:
@@ -91,12 +101,12 @@ func (src *source) failure(err error, size int) error {
 
 // refuse answers a datagram whose source does not become a client, at most 100 times
 // a second for a socket, so that no flood is reflected.
-func (sl *slot) refuse(d *datagram, e *shared.Error, now int64) {
+func (sl *slot) refuse(d *datagram, payload []byte, e *shared.Error, now int64) {
 	sl.service.host.CountDrop(e.Code, 1)
 	if d.from == nil || !sl.refusals.allow(now) {
 		return
 	}
-	if answer := sl.service.refusal(e); answer != nil {
+	if answer := sl.service.refusal(sl.service.idOf(payload), e); answer != nil {
 		unix.SendmsgN(sl.socket.FD, answer, sl.answerFrom(d.anc), d.from, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
 	}
 }

@@ -128,7 +128,7 @@ func TestHalfCloseIsAnsweredFirst(t *testing.T) {
 			c.(interface{ CloseWrite() error }).CloseWrite()
 			client := next(t, got)
 			expect(t, c, "{\"type\":\"error\",\"code\":\"bad_message\"}\n")
-			client.answer([]byte("answer"))
+			client.Send([]byte("answer"))
 			client.Flush()
 			client.owed.Add(-1)
 			expect(t, c, "answer\n")

@@ -26,6 +26,10 @@ type Config struct {
 	Policy   Policy
 	Timeouts Timeouts
 	Health   Health
+	// Release holds back what follows Drain in a planned stop until it is closed:
+	// until siblings, which this process may owe something, are drained too. It is
+	// not waited for longer than they may take; nil is not waited for.
+	Release <-chan struct{}
 	// OnEvent is told of every move, from Run; it must not block. May be nil.
 	OnEvent func(Event)
 }
@@ -58,6 +62,8 @@ type Process struct {
 	cfg      Config
 	settled  chan struct{}
 	settle   sync.Once
+	drained  chan struct{}
+	drain    sync.Once
 	killed   chan struct{}
 	killOnce sync.Once
 
@@ -69,7 +75,7 @@ type Process struct {
 // New returns a stopped process.
 func New(cfg Config) *Process {
 	return &Process{
-		cfg: cfg, settled: make(chan struct{}), killed: make(chan struct{}),
+		cfg: cfg, settled: make(chan struct{}), drained: make(chan struct{}), killed: make(chan struct{}),
 		status: Status{Ref: cfg.Ref},
 	}
 }
@@ -85,6 +91,12 @@ func (p *Process) Status() Status {
 // stopped: what start-up waits for.
 func (p *Process) Settled() <-chan struct{} { return p.settled }
 
+// Drained is closed when the process owes nobody anything any more: in a planned
+// stop after Drain, and when Run returns.
+func (p *Process) Drained() <-chan struct{} { return p.drained }
+
+func (p *Process) owesNothing() { p.drain.Do(func() { close(p.drained) }) }
+
 // Kill makes a stop that is under way, or comes later, kill at once. Safe for
 // concurrent use; it does not wait.
 func (p *Process) Kill() { p.killOnce.Do(func() { close(p.killed) }) }
@@ -93,6 +105,7 @@ func (p *Process) Kill() { p.killOnce.Do(func() { close(p.killed) }) }
 // returns when nothing of it is left. It is called once.
 func (p *Process) Run(ctx context.Context) {
 	defer p.settle.Do(func() { close(p.settled) })
+	defer p.owesNothing()
 	restarts, reason := 0, ""
 	var exit *event.Exit
 	for ctx.Err() == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -147,7 +148,7 @@ func TestLives(t *testing.T) {
 				2 draining: stopping
 				2 terminated
 				7 kill
-				7 stopped: stopped as asked <1/101 code -1 killed>`,
+				7 stopped: stopped as asked <1/101 code -1 killed: did not stop within 5s of SIGTERM>`,
 		},
 		"stop during backoff": {
 			scripts: []script{{exitAfter: s}}, policy: []Decision{backoff}, stop: 2 * s,
@@ -175,7 +176,7 @@ func TestLives(t *testing.T) {
 				32 Stop
 				37 terminated
 				42 kill
-				47 stopped: stopped as asked <1/101 code -1: did not end after SIGKILL>`,
+				47 stopped: stopped as asked <1/101 code -1: did not stop within 5s of SIGTERM; did not end after SIGKILL>`,
 		},
 		"Stop is answered and not obeyed": {
 			scripts: []script{{ignoresStop: true}}, stop: s,
@@ -376,6 +377,69 @@ func TestStatusAndSettled(t *testing.T) {
 		cancel()
 		<-done
 		at(39, "stopped 3 pid 0 restarts 2 next 0 ready true settled true")
+	})
+}
+
+// TestRelease stops processes together: none is told to Stop before all are drained,
+// and one that cannot drain does not hold up the others for ever.
+func TestRelease(t *testing.T) {
+	for name, c := range map[string]struct {
+		scripts []script // of one process each
+		want    []string // when the processes are drained, and when they have ended
+	}{
+		"the slowest drain": {[]script{{}, {drainTakes: 7 * s}}, []string{"1 8", "8 8"}},
+		"one never starts":  {[]script{{}, {startTakes: forever, ignoresTerm: true}}, []string{"1 1", "1 6"}},
+		"one crashes":       {[]script{{}, {drainTakes: forever, exitAfter: 4 * s}}, []string{"1 4", "4 4"}},
+		"one hangs":         {[]script{{}, {drainTakes: forever, stopHangs: true}}, []string{"1 32", "32 37"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				release, started := make(chan struct{}), time.Now()
+				at := func() float64 { return time.Since(started).Seconds() }
+				processes, got := make([]*Process, len(c.scripts)), make([]string, len(c.scripts))
+				var running sync.WaitGroup
+				for i, script := range c.scripts {
+					w := &world{t: t, started: started, scripts: c.scripts[i : i+1]}
+					p := New(Config{Launch: w.launch, Policy: &steps{t: t}, Timeouts: timeouts, Release: release})
+					processes[i] = p
+					running.Go(func() {
+						p.Run(ctx)
+						got[i] += fmt.Sprintf(" %g", at())
+						if w.living != 0 || w.open != 0 {
+							t.Errorf("%+v: something is left", script)
+						}
+					})
+				}
+				time.Sleep(s)
+				cancel()
+				for i, p := range processes {
+					<-p.Drained()
+					got[i] += fmt.Sprint(at())
+				}
+				close(release)
+				running.Wait()
+				for i := range got {
+					if got[i] != c.want[i] {
+						t.Errorf("process %d: %s, want %s", i, got[i], c.want[i])
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestNobodyReleases has a stop go on by itself.
+func TestNobodyReleases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, started: time.Now(), scripts: []script{{}}}
+		p := New(Config{Launch: w.launch, Policy: &steps{t: t}, Timeouts: timeouts, Release: make(chan struct{})})
+		ctx, cancel := context.WithTimeout(t.Context(), s)
+		defer cancel()
+		p.Run(ctx)
+		if took := time.Since(w.started); took != 33*s {
+			t.Errorf("stopped after %s", took)
+		}
 	})
 }
 

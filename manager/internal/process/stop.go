@@ -14,28 +14,52 @@ const (
 	abortWait = 5 * time.Second
 	// killWait is how long a planned stop waits for the kernel to end a process.
 	killWait = 5 * time.Second
-	// drainMargin is how much later than its deadline Drain may answer.
+	// drainMargin is how much later than its deadline Drain may answer, and how much
+	// later than that a release may come.
 	drainMargin = time.Second
 )
 
-// stop is the planned end: Drain, Stop, SIGTERM, SIGKILL, each bounded and each
-// left out once the process is gone. A process that never was ready gets no call,
-// since its Start may still be under way.
+// stop is the planned end: Drain, the release, Stop, SIGTERM, SIGKILL, each bounded
+// and each left out once the process is gone. A process that never was ready gets no
+// call, since its Start may still be under way.
 func (g *generation) stop(ctx context.Context, ready bool) {
 	g.p.move(event.Draining, "stopping", nil, time.Time{})
 	limits := g.p.cfg.Timeouts
 	if ready {
 		deadline := time.Now().Add(limits.Drain)
 		g.ordered(limits.Drain+drainMargin, func(ctx context.Context) error { return g.inst.Drain(ctx, deadline) })
+		g.p.owesNothing()
+		g.released(time.Until(deadline) + 2*drainMargin)
 		asked := time.Now()
 		if g.ordered(limits.Stop, g.inst.Stop) && g.wait(limits.Stop-time.Since(asked)) {
 			return
 		}
 	}
-	if !g.gone() && !g.isKilled() && g.inst.Signal(syscall.SIGTERM) == nil && g.wait(limits.Stop) {
-		return
+	g.p.owesNothing()
+	if !g.gone() && !g.isKilled() && g.inst.Signal(syscall.SIGTERM) == nil {
+		if g.wait(limits.Stop) {
+			return
+		}
+		if !g.isKilled() {
+			g.cause = fmt.Sprintf("did not stop within %s of SIGTERM", limits.Stop)
+		}
 	}
 	g.kill(ctx)
+}
+
+// released waits until the process may be stopped, for at most limit.
+func (g *generation) released(limit time.Duration) {
+	if g.p.cfg.Release == nil {
+		return
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-g.p.cfg.Release:
+	case <-g.inst.Done():
+	case <-g.p.killed:
+	case <-timer.C:
+	}
 }
 
 // ordered makes one call of a stop and reports whether it succeeded. It ends early

@@ -26,6 +26,8 @@ var binDir string
 
 func TestMain(m *testing.M) {
 	code := 1
+	// A program with the race detector else sleeps for a second before it exits.
+	os.Setenv("GORACE", "atexit_sleep_ms=10 "+os.Getenv("GORACE"))
 	if dir, err := os.MkdirTemp("", "ae"); err == nil {
 		binDir = dir
 		if err := build(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -34,6 +35,30 @@ active_service:
 	})
 	if most := slices.Max(each); most > n/4*5/4 {
 		t.Errorf("the clients are spread as %v", each)
+	}
+}
+
+// TestBalanceBesideAStoppedProcess leaves the clients to the three that run.
+func TestBalanceBesideAStoppedProcess(t *testing.T) {
+	t.Parallel()
+	s := start(t, `
+active_service:
+  - {id: 1, service_type: tcp, name: tcp, host: 127.0.0.1, port: 0, processes: 4}
+timeouts: {drain: 200ms, stop: 200ms}
+`)
+	svc := s.service("tcp")
+	freeze(t, svc.Processes[0].PID)
+	const n = 300
+	for range n {
+		dial(t, "tcp", svc.Address).ask(`{"type":"ping"}`).want(t, "type", "pong")
+	}
+	for _, p := range s.service("tcp").Processes[1:] {
+		if p.Clients > n/3*5/4 {
+			t.Errorf("process %d has %d of %d clients", p.ProcessID, p.Clients, n)
+		}
+	}
+	if err := syscall.Kill(svc.Processes[0].PID, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
 	}
 }
 

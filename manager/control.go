@@ -88,9 +88,7 @@ func (b backend) Clients(ctx context.Context, service string) (any, error) {
 // find returns the service with the given id or name.
 func (b backend) find(service string) *Service {
 	id, err := strconv.ParseInt(service, 10, 64)
-	b.s.mu.Lock()
-	defer b.s.mu.Unlock()
-	for _, svc := range b.s.all() {
+	for _, svc := range b.s.snapshot() {
 		if svc.plan.Params.Name == service || err == nil && svc.plan.Params.ID == id {
 			return svc
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/antano/antano/manager/internal/launch"
 	"github.com/antano/antano/manager/internal/process"
 	"github.com/antano/antano/manager/internal/relay"
+	"github.com/antano/antano/manager/internal/runtimedir"
 	"github.com/antano/antano/shared"
 )
 
@@ -30,9 +31,6 @@ type instance struct {
 
 	watch   sync.WaitGroup
 	closing chan struct{}
-
-	drainOnce sync.Once
-	drained   error
 }
 
 // launch starts a generation of the worker's process. With an error nothing is left.
@@ -66,7 +64,9 @@ func (w *worker) launch(ctx context.Context, generation int) (_ *instance, err e
 	if err != nil {
 		var failed *launch.Error
 		if errors.As(err, &failed) && failed.Exit != nil {
-			return nil, &process.ExitError{Exit: *failed.Exit, Err: err}
+			exit := *failed.Exit
+			exit.Cause = failed.Err.Error() // the exit, and what led to it
+			return nil, &process.ExitError{Exit: exit, Err: err}
 		}
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (i *instance) Start(ctx context.Context) error {
 	params.Limits.MaxClients = share(params.Limits.MaxClients, len(svc.workers), i.w.row)
 	err := i.proc.Start(ctx, launch.Request{
 		Identity: shared.Identity{ServerID: svc.server.plan.ServerID, ServiceID: params.ID, Service: params.Name, ProcessID: i.w.id, Generation: i.gen},
-		Params:   params, RelaySocket: svc.server.dir.Socket(relaySocket), Secret: i.secret,
+		Params:   params, RelaySocket: svc.server.dir.Socket(runtimedir.Relay), Secret: i.secret,
 		ShareRow: i.w.row, ShareRows: len(svc.workers),
 		PushBack: svc.server.plan.params.PushBack, HandlerTimeout: svc.server.plan.params.Timeouts.Handler,
 	})
@@ -115,7 +115,8 @@ func (i *instance) Start(ctx context.Context) error {
 	}
 }
 
-// share is the part of a bound that row i of n has; the parts add up to all of it.
+// share is the part of a bound that row i of n has, at least 1; otherwise the parts
+// add up to all of it.
 func share(all, n, i int) int {
 	part := all / n
 	if i < all%n {
@@ -124,18 +125,14 @@ func share(all, n, i int) int {
 	return max(part, 1)
 }
 
-// Drain is asked for once: when the whole server stops, or when this process does.
 func (i *instance) Drain(ctx context.Context, deadline time.Time) error {
-	i.drainOnce.Do(func() {
-		i.link.Drain()
-		var unfinished int
-		unfinished, i.drained = i.proc.Drain(ctx, time.Until(deadline))
-		if i.drained == nil && unfinished > 0 {
-			i.w.service.server.cfg.Logger.Warn("clients did not take their output before the drain deadline",
-				"service", i.w.service.plan.Params.Name, "process", i.w.id, "clients", unfinished)
-		}
-	})
-	return i.drained
+	i.link.Drain()
+	unfinished, err := i.proc.Drain(ctx, time.Until(deadline))
+	if err == nil && unfinished > 0 {
+		i.w.service.server.cfg.Logger.Warn("clients did not take their output before the drain deadline",
+			"service", i.w.service.plan.Params.Name, "process", i.w.id, "clients", unfinished)
+	}
+	return err
 }
 
 func (i *instance) Stop(ctx context.Context) error { return i.proc.Stop(ctx) }

@@ -46,6 +46,7 @@ type Server struct {
 	dir      *runtimedir.Dir
 	router   *relay.Router
 	lifeline lifeline
+	released chan struct{} // closed in a stop, when all processes are drained
 	draining atomic.Bool
 	ready    atomic.Bool
 
@@ -80,7 +81,7 @@ func Load(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, plan: plan, started: time.Now()}
+	s := &Server{cfg: cfg, plan: plan, started: time.Now(), released: make(chan struct{})}
 	s.unix, err = findInternal(ctx, cfg, plugins)
 	if err != nil {
 		cfg.Logger.Warn("the internal service is not available, so send and listen are not", "err", err)
@@ -165,11 +166,6 @@ func (s *Server) CheckAddresses() error {
 	return errors.Join(all...)
 }
 
-const (
-	stopGrace   = time.Second // for what follows the last process
-	relaySocket = runtimedir.Relay
-)
-
 // Run runs the server until ctx ends, then drains and stops it, and returns when no
 // process, socket or directory is left. It is called once.
 func (s *Server) Run(ctx context.Context) (err error) {
@@ -190,9 +186,12 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		s.services = append(s.services, svc)
+		s.add(svc)
 	}
-	relayListener, err := s.listen(relaySocket)
+	if ctx.Err() != nil {
+		return nil // told to stop before there was anything to stop
+	}
+	relayListener, err := s.listen(runtimedir.Relay)
 	if err != nil {
 		return err
 	}
@@ -218,33 +217,32 @@ func (s *Server) listen(name string) (*net.UnixListener, error) {
 // processes, which need the one to drain and are watched through the other.
 func (s *Server) serve(ctx context.Context, relayListener, controlListener *net.UnixListener) error {
 	outer, endOuter := context.WithCancel(context.WithoutCancel(ctx))
-	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	run, stop := context.WithCancel(outer)
+	broken, fail := context.WithCancelCause(ctx)
 	var around, processes sync.WaitGroup
 	defer around.Wait()
 	defer endOuter()
-	failed := make(chan error, 2)
-	around.Go(func() { failed <- s.router.Serve(outer, relayListener) })
-	around.Go(func() { failed <- control.Serve(outer, controlListener, backend{s}) })
+	around.Go(func() { fail(s.router.Serve(outer, relayListener)) })
+	around.Go(func() { fail(control.Serve(outer, controlListener, backend{s})) })
 	s.announce()
 	processes.Go(func() { RunProcesses(run, s.services) })
 	if _, err := StartInternalService(run, s, &processes); err != nil {
 		s.cfg.Logger.Error("the internal service does not run", "err", err)
 	}
-	err := s.startUp(ctx)
+	err := s.startUp(broken)
 	if err == nil {
-		select {
-		case <-ctx.Done():
-		case err = <-failed:
+		<-broken.Done()
+		if ctx.Err() == nil {
+			err = context.Cause(broken)
 		}
 	}
-	s.drain()
-	stop()
+	s.drain(stop)
 	processes.Wait()
 	return err
 }
 
 // startUp waits for the processes and says so. The error is that of a service that
-// has none.
+// has none. It returns early when ctx ends.
 func (s *Server) startUp(ctx context.Context) error {
 	for _, svc := range s.services {
 		if svc.settled(ctx) || ctx.Err() != nil {
@@ -256,11 +254,11 @@ func (s *Server) startUp(ctx context.Context) error {
 		}
 		return err
 	}
-	if ctx.Err() != nil {
-		return nil
-	}
 	if s.internal != nil {
 		s.internal.settled(ctx) // never fatal
+	}
+	if ctx.Err() != nil {
+		return nil
 	}
 	s.ready.Store(true)
 	if s.cfg.OnReady != nil {
@@ -271,10 +269,8 @@ func (s *Server) startUp(ctx context.Context) error {
 
 // announce tells the relay which processes there are.
 func (s *Server) announce() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	known := make(map[int64][]uint16)
-	for _, svc := range s.all() {
+	for _, svc := range s.snapshot() {
 		for _, w := range svc.workers {
 			known[svc.plan.Params.ID] = append(known[svc.plan.Params.ID], uint16(w.id))
 		}
@@ -282,12 +278,15 @@ func (s *Server) announce() {
 	s.router.SetServices(known)
 }
 
-// all are the services and, first, the internal one. s.mu is held.
-func (s *Server) all() []*Service {
-	if s.internal == nil {
-		return s.services
+// snapshot are the services there are now, the internal one last.
+func (s *Server) snapshot() []*Service {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := slices.Clone(s.services)
+	if s.internal != nil {
+		all = append(all, s.internal)
 	}
-	return append(append([]*Service(nil), s.services...), s.internal)
+	return all
 }
 
 // StartInternalService assembles and runs service 0, through which local programs
@@ -303,58 +302,55 @@ func StartInternalService(ctx context.Context, server *Server, running *sync.Wai
 	if err != nil {
 		return row.Params, err
 	}
-	server.mu.Lock()
-	server.internal = svc
-	server.mu.Unlock()
+	server.add(svc)
 	server.announce()
 	running.Go(func() { RunProcesses(ctx, []*Service{svc}) })
 	return row.Params, nil
 }
 
-// drain has all processes finish what they owe before any of them is stopped, since
-// they may owe it to each other.
-func (s *Server) drain() {
+// drain stops the processes, but none of them before all have finished what they owe,
+// since they may owe it to each other.
+func (s *Server) drain(stop func()) {
 	s.draining.Store(true)
-	s.router.Shutdown()
-	deadline := time.Now().Add(s.plan.params.Timeouts.Drain)
-	ctx, cancel := context.WithDeadline(context.Background(), deadline.Add(stopGrace))
-	defer cancel()
-	s.mu.Lock()
-	all := s.all()
-	killed := s.killed
-	s.mu.Unlock()
-	if killed {
-		return
-	}
 	s.cfg.Logger.Info("draining", "deadline", s.plan.params.Timeouts.Drain)
-	var wg sync.WaitGroup
-	for _, svc := range all {
-		wg.Go(func() { svc.drain(ctx, deadline) })
+	s.router.Shutdown()
+	stop()
+	for _, svc := range s.snapshot() {
+		for _, w := range svc.workers {
+			<-w.process.Drained()
+		}
 	}
-	wg.Wait()
+	close(s.released)
 }
 
-// Kill makes a stop that is under way kill every process at once. Safe for concurrent
-// use at any time; it does not wait.
+// Kill makes a stop, under way or still to come, kill every process at once. Safe for
+// concurrent use at any time; it does not wait.
 func (s *Server) Kill() {
 	s.mu.Lock()
 	s.killed = true
-	all := s.all()
 	s.mu.Unlock()
-	for _, svc := range all {
-		for _, w := range svc.workers {
-			w.process.Kill()
-			if i := w.instance(); i != nil {
-				i.Kill()
-			}
-		}
+	for _, svc := range s.snapshot() {
+		svc.kill()
+	}
+}
+
+// add lists a service that was assembled.
+func (s *Server) add(svc *Service) {
+	s.mu.Lock()
+	if svc.plan.Params.ID == 0 {
+		s.internal = svc
+	} else {
+		s.services = append(s.services, svc)
+	}
+	killed := s.killed
+	s.mu.Unlock()
+	if killed {
+		svc.kill()
 	}
 }
 
 func (s *Server) closeServices() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, svc := range s.all() {
+	for _, svc := range s.snapshot() {
 		svc.close()
 	}
 }
@@ -369,10 +365,7 @@ func (s *Server) Status() Status {
 	case s.ready.Load():
 		st.State = "ready"
 	}
-	s.mu.Lock()
-	all := s.all()
-	s.mu.Unlock()
-	for _, svc := range all {
+	for _, svc := range s.snapshot() {
 		st.Services = append(st.Services, svc.status(now))
 	}
 	return st

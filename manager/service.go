@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -25,13 +26,14 @@ type Service struct {
 	page    *listener.Page
 	workers []*worker
 	slots   *slotKeeper
+	moved   chan struct{} // has room for one: a process changed its state
 }
 
 // GetService assembles a service of the server from its row: it opens the plugin and
 // the listening sockets and starts nothing. A failure, such as an address in use,
 // leaves nothing open. Source: the seed's get_service.
 func GetService(row PlannedService, server *Server) (_ *Service, err error) {
-	s := &Service{server: server, plan: row}
+	s := &Service{server: server, plan: row, moved: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -113,35 +115,51 @@ func (s *Service) worker(id int) *worker {
 	return nil
 }
 
-// settled waits until every process is ready or failed for the first time, or ctx
-// ends, and reports whether one is ready. With `limit: 0` no process ever counts as
-// failed, so it waits for those no longer than a few starts may take.
+// settled waits until every process was ready or failed once and one is ready, or
+// none will be, or until ctx ends, and reports whether one is ready. With `limit: 0`
+// no process ever counts as failed, so it waits for those no longer than a few starts
+// may take.
 func (s *Service) settled(ctx context.Context) bool {
 	if s.plan.restart.Limit == 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, 3*s.server.plan.params.Timeouts.Start)
 		defer cancel()
 	}
-	ready := false
 	for _, w := range s.workers {
 		select {
 		case <-w.process.Settled():
-			ready = ready || w.process.Status().State == event.Ready
 		case <-ctx.Done():
 		}
 	}
-	return ready
-}
-
-// drain has every ready process finish what it owes, all at once.
-func (s *Service) drain(ctx context.Context, deadline time.Time) {
-	var wg sync.WaitGroup
-	for _, w := range s.workers {
-		if i := w.instance(); i != nil && w.process.Status().State == event.Ready {
-			wg.Go(func() { _ = i.Drain(ctx, deadline) }) // told again when the process stops
+	for { // one that was ready may have ended since, and be on its way back
+		states := s.states()
+		if slices.Contains(states, event.Ready) {
+			return true
+		}
+		if serviceState(states) == event.Failed.String() {
+			return false
+		}
+		select {
+		case <-s.moved:
+		case <-ctx.Done():
+			return false
 		}
 	}
-	wg.Wait()
+}
+
+func (s *Service) states() []event.State {
+	states := make([]event.State, len(s.workers))
+	for i, w := range s.workers {
+		states[i] = w.process.Status().State
+	}
+	return states
+}
+
+// kill has every process killed in the stop that is under way or to come.
+func (s *Service) kill() {
+	for _, w := range s.workers {
+		w.process.Kill()
+	}
 }
 
 // close releases what GetService opened.
@@ -169,12 +187,10 @@ func (s *Service) address() string {
 
 func (s *Service) status(now time.Time) ServiceStatus {
 	st := ServiceStatus{ID: s.plan.Params.ID, Name: s.plan.Params.Name, Type: s.plan.Params.ServiceType, Address: s.address()}
-	var states []event.State
 	for _, w := range s.workers {
 		st.Processes = append(st.Processes, w.status(now))
-		states = append(states, w.process.Status().State)
 	}
-	st.State = serviceState(states)
+	st.State = serviceState(s.states())
 	return st
 }
 
@@ -183,7 +199,12 @@ func hostPort(host string, port int) string { return net.JoinHostPort(host, strc
 // lastCause is why its processes did not become ready, for people.
 func (s *Service) lastCause() string {
 	for _, w := range s.workers {
-		if e := w.process.Status().LastExit; e != nil {
+		e := w.process.Status().LastExit
+		switch {
+		case e == nil:
+		case e.Code >= 0 && e.Cause == fmt.Sprintf("exited with code %d", e.Code) && len(e.Stderr) > 0:
+			return e.Cause + "; it said: " + e.Stderr[len(e.Stderr)-1]
+		default:
 			return e.Cause
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/antano/antano/manager/internal/event"
 	"github.com/antano/antano/manager/internal/process"
 	"github.com/antano/antano/manager/internal/relay"
@@ -34,7 +36,7 @@ func newWorker(s *Service, id, row int) *worker {
 		Launch: w.launchInstance, Policy: policy{restart.NewTracker(restart.Policy(s.plan.restart), rand.Float64)},
 		Timeouts: process.Timeouts{Start: p.Timeouts.Start, Drain: p.Timeouts.Drain, Stop: p.Timeouts.Stop},
 		Health:   process.Health{Interval: p.Health.Interval, Timeout: p.Health.Timeout, Misses: p.Health.Misses},
-		OnEvent:  w.onEvent,
+		OnEvent:  w.onEvent, Release: s.server.released,
 	})
 	return w
 }
@@ -71,6 +73,8 @@ func (w *worker) onEvent(e process.Event) {
 		log.Error("process failed", "why", e.Reason)
 	case event.Backoff:
 		log.Warn("process backs off", "until", e.NextTry.Format(time.RFC3339), "why", e.Reason)
+	case event.Stopped:
+		w.stopped(log, e)
 	default:
 		log.Debug("process "+e.State.String(), "pid", e.Ref.PID, "why", e.Reason)
 	}
@@ -78,6 +82,19 @@ func (w *worker) onEvent(e process.Event) {
 		i.link.SetReady(e.State == event.Ready)
 	}
 	w.service.slots.moved(w, e)
+	select {
+	case w.service.moved <- struct{}{}:
+	default:
+	}
+}
+
+// stopped is loud about a process that did not stop as it should.
+func (w *worker) stopped(log hclog.Logger, e process.Event) {
+	if e.Exit != nil && (e.Exit.Code > 0 || e.Exit.Signal != "" && e.Exit.Signal != "SIGTERM") {
+		log.Warn("process ended while it was stopped", "pid", e.Ended.PID, "cause", e.Exit.Cause, "code", e.Exit.Code, "signal", e.Exit.Signal)
+		return
+	}
+	log.Debug("process stopped", "why", e.Reason)
 }
 
 // launchInstance is the process.Launcher of the worker.

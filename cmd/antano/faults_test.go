@@ -15,6 +15,7 @@ import (
 // TestKillAndComeBack kills every process of every service once: each comes back
 // under its process id, siblings keep pid and clients.
 func TestKillAndComeBack(t *testing.T) {
+	t.Parallel()
 	s := start(t, threeServices)
 	for _, name := range []string{"udp", "tcp", "unix"} {
 		for i := range 2 {
@@ -38,6 +39,7 @@ func TestKillAndComeBack(t *testing.T) {
 
 // TestProcessLost kills the process of the destination while a receipt is owed.
 func TestProcessLost(t *testing.T) {
+	t.Parallel()
 	s := start(t, threeServices)
 	from := dial(t, "unix", s.service("unix").Address)
 	to := dial(t, "tcp", s.service("tcp").Address)
@@ -59,6 +61,7 @@ func TestProcessLost(t *testing.T) {
 
 // TestStopLeavesNothing ends the server under load and looks for what it left.
 func TestStopLeavesNothing(t *testing.T) {
+	t.Parallel()
 	s := start(t, threeServices)
 	idle := dial(t, "tcp", s.service("tcp").Address)
 	idle.ask(`{"type":"ping"}`)
@@ -102,6 +105,7 @@ func TestStopLeavesNothing(t *testing.T) {
 // TestKilledManagerTakesItsPluginsAlong leaves no orphan behind a SIGKILL, and a
 // successor starts in the same runtime directory.
 func TestKilledManagerTakesItsPluginsAlong(t *testing.T) {
+	t.Parallel()
 	s := start(t, threeServices)
 	var pids []int
 	for _, svc := range s.status().Services {
@@ -133,6 +137,7 @@ func TestKilledManagerTakesItsPluginsAlong(t *testing.T) {
 // TestCrashLoop gives one service a plugin that cannot stay: it becomes failed, the
 // others serve on.
 func TestCrashLoop(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, name := range []string{"udp", "tcp", "unix"} {
 		if err := os.Symlink(filepath.Join(binDir, "plugins", "antano-service-"+name), filepath.Join(dir, "antano-service-"+name)); err != nil {
@@ -166,6 +171,7 @@ restart: {delay: 10ms, max_delay: 20ms, limit: 3, window: 30s, probe: 1h}
 // TestSlowClient has one client that never reads and one that sends a byte at a
 // time: nobody else notices, and the sender is told `overloaded`.
 func TestSlowClient(t *testing.T) {
+	t.Parallel()
 	s := start(t, `
 active_service:
   - {id: 1, service_type: tcp, name: tcp, host: 127.0.0.1, port: 0, processes: 2, limits: {client_queue_bytes: 65536, max_message_bytes: 65536}}
@@ -230,6 +236,7 @@ active_service:
 
 // TestStoppedProcessHurtsNobodyElse stops one process; clients of its sibling go on.
 func TestStoppedProcessHurtsNobodyElse(t *testing.T) {
+	t.Parallel()
 	s := start(t, threeServices)
 	clients := map[string]*client{}
 	for len(clients) < 2 {
@@ -255,6 +262,7 @@ func TestStoppedProcessHurtsNobodyElse(t *testing.T) {
 
 // TestExitCodes asks for each way in which a command can fail.
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -345,6 +353,7 @@ func crossBuild(t *testing.T, path string) {
 
 // TestSecondManagerIsRefused names the first one.
 func TestSecondManagerIsRefused(t *testing.T) {
+	t.Parallel()
 	s := start(t, threeServices)
 	params := filepath.Join(s.dir, "params.yaml")
 	_, errs, code := antano(t, "", "run", "-d", "--params", params, "--runtime-dir", s.runtimeDir())

@@ -167,6 +167,7 @@ func (p *party) wait(answers int, limit time.Duration) {
 // all of them joined: every message with an id has exactly one answer and nothing
 // arrives twice or out of order.
 func TestLedger(t *testing.T) {
+	t.Parallel()
 	s := start(t, threeServices)
 	parties := makeParties(t, s)
 	const each = 400
@@ -190,6 +191,7 @@ func TestLedger(t *testing.T) {
 // TestLedgerUnderKills does the same while processes are killed: who keeps the
 // connection has exactly one answer for each message, and in order.
 func TestLedgerUnderKills(t *testing.T) {
+	t.Parallel()
 	s := start(t, threeServices+"restart: {delay: 1ms, max_delay: 1ms, limit: 0}\n")
 	parties := makeParties(t, s)
 	const each = 400

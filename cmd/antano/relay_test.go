@@ -19,6 +19,7 @@ active_service:
 // TestUDPToTCP is the main job: a UDP client writes to a TCP client in another
 // process, by group and by id, and gets its receipts.
 func TestUDPToTCP(t *testing.T) {
+	t.Parallel()
 	s := start(t, threeServices)
 	tcp := dial(t, "tcp", s.service("tcp").Address)
 	udp := dial(t, "udp", s.service("udp").Address)
@@ -35,6 +36,7 @@ func TestUDPToTCP(t *testing.T) {
 // TestGroupsSpanServicesAndProcesses joins from every process of every service: each
 // member gets a message once, the sender included.
 func TestGroupsSpanServicesAndProcesses(t *testing.T) {
+	t.Parallel()
 	s := start(t, threeServices)
 	var members []*client
 	for range 4 {
@@ -82,6 +84,7 @@ func btoi(b bool) int {
 
 // TestErrors asks for every answer that needs no fault.
 func TestErrors(t *testing.T) {
+	t.Parallel()
 	s := start(t, threeServices)
 	c := dial(t, "tcp", s.service("tcp").Address)
 	for _, test := range []struct{ line, code string }{
@@ -112,6 +115,7 @@ func TestErrors(t *testing.T) {
 
 // TestUnixSocketTypes talks to each socket type of the unix service.
 func TestUnixSocketTypes(t *testing.T) {
+	t.Parallel()
 	s := start(t, `
 active_service:
   - {id: 1, service_type: unix, name: dgram, endpoint: RUNTIME/d.sock, mode: "0660", processes: 2}

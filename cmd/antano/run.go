@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -71,7 +73,11 @@ line that is exactly "ready". SIGINT or SIGTERM drains and stops, a second one k
 			}
 			cfg := f.config(c)
 			cfg.Logger = logger
-			cfg.OnReady = func(s manager.Status) { printReady(c, s) }
+			cfg.OnReady = func(s manager.Status) {
+				if err := printReady(c.OutOrStdout(), s); err != nil {
+					logger.Warn("nobody reads standard output", "err", err)
+				}
+			}
 			return run(c.Context(), cfg)
 		},
 	}
@@ -86,8 +92,18 @@ line that is exactly "ready". SIGINT or SIGTERM drains and stops, a second one k
 // and service managers signal a process and its group.
 const sameSignal = 200 * time.Millisecond
 
+// surviveReaders turns the SIGPIPE of a write to standard output or error that nobody
+// reads any more, as behind `| head`, into an error of that write. It is not ignored,
+// since plugins would inherit that.
+func surviveReaders() (undo func()) {
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	return func() { signal.Stop(pipe) }
+}
+
 // run stops gently when ctx ends and kills on the next signal after that.
 func run(ctx context.Context, cfg manager.Config) error {
+	defer surviveReaders()()
 	again := make(chan os.Signal, 2)
 	signal.Notify(again, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(again)
@@ -114,17 +130,19 @@ func run(ctx context.Context, cfg manager.Config) error {
 	return server.Run(ctx)
 }
 
-func printReady(c *cobra.Command, s manager.Status) {
-	out := c.OutOrStdout()
+func printReady(w io.Writer, s manager.Status) error {
+	var out bytes.Buffer
 	for _, svc := range s.Services {
 		address := svc.Address
 		if address == "" {
 			address = "no socket"
 		}
-		fmt.Fprintf(out, "service %d %s: %s on %s, %d of %d processes ready\n",
+		fmt.Fprintf(&out, "service %d %s: %s on %s, %d of %d processes ready\n",
 			svc.ID, svc.Name, svc.Type, address, svc.Ready(), len(svc.Processes))
 	}
-	fmt.Fprintln(out, "ready")
+	fmt.Fprintln(&out, "ready")
+	_, err := w.Write(out.Bytes())
+	return err
 }
 
 func newLogger(level, format string) (hclog.Logger, error) {

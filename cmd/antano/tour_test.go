@@ -17,6 +17,7 @@ var tourBlock = regexp.MustCompile("(?s)<!-- tour: (\\w+) -->\n```sh\n(.*?)```")
 // TestTour runs the README's five minutes as they are written, but for the ports and
 // the runtime directory, which must not collide with a server that is running.
 func TestTour(t *testing.T) {
+	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)

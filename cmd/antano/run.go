@@ -64,6 +64,7 @@ func newRun() *cobra.Command {
 line that is exactly "ready". SIGINT or SIGTERM drains and stops, a second one kills.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			defer surviveReaders()()
 			logger, err := newLogger(level, format)
 			if err != nil {
 				return err
@@ -103,7 +104,6 @@ func surviveReaders() (undo func()) {
 
 // run stops gently when ctx ends and kills on the next signal after that.
 func run(ctx context.Context, cfg manager.Config) error {
-	defer surviveReaders()()
 	again := make(chan os.Signal, 2)
 	signal.Notify(again, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(again)

@@ -33,9 +33,9 @@ var errRetry = errors.New("another antano starts or stops here at the same time;
 
 // lock takes the lock of dir and writes our pid into it. The kernel releases it
 // when the process ends, however that happens.
-func lock(dir string, uid int) (f *os.File, err error) {
+func lock(dir string, uid int) (_ *os.File, err error) {
 	path := filepath.Join(dir, lockName)
-	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errRetry
 	}

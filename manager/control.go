@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/antano/antano/manager/internal/control"
 	"github.com/antano/antano/manager/internal/launch"
@@ -63,11 +64,17 @@ type backend struct{ s *Server }
 
 func (b backend) Status() any { return b.s.Status() }
 
+// clientsTime bounds how long the processes of a service may take to list their
+// clients, less than a command waits.
+const clientsTime = 5 * time.Second
+
 func (b backend) Clients(ctx context.Context, service string) (any, error) {
 	svc := b.find(service)
 	if svc == nil {
 		return nil, fmt.Errorf("%w: no service %q; 'antano status' lists them", control.ErrNotFound, service)
 	}
+	ctx, cancel := context.WithTimeout(ctx, clientsTime)
+	defer cancel()
 	clients := []ClientStatus{}
 	for _, w := range svc.workers {
 		i := w.instance()
@@ -78,6 +85,9 @@ func (b backend) Clients(ctx context.Context, service string) (any, error) {
 			clients = append(clients, ClientStatus{ID: uint64(c.ID), ProcessID: w.id, Address: c.Address, Connected: c.Connected,
 				MessagesIn: c.MessagesIn, MessagesOut: c.MessagesOut, QueuedBytes: c.QueuedBytes, Groups: c.Groups})
 		})
+		if errors.Is(err, launch.ErrExited) {
+			continue // its clients went with it
+		}
 		if err != nil {
 			return nil, fmt.Errorf("ask process %s for its clients: %w", w, err)
 		}

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -119,9 +122,12 @@ func (s *sender) run(ctx context.Context, t target, messages io.Reader, lines bo
 	}
 }
 
+// answerTime bounds the wait for an answer, which the server owes within 5 s.
+const answerTime = 10 * time.Second
+
 // one sends a message and waits until the server has taken it: for the receipt, or
 // for the pong behind it, so that an error answer without id is seen too.
-func (s *sender) one(conn io.Writer, answers *bufio.Reader, text []byte, n int) error {
+func (s *sender) one(conn net.Conn, answers *bufio.Reader, text []byte, n int) error {
 	m := outgoing{Entity: s.to.Entity, Message: asJSON(text)}
 	if m.Entity != "" {
 		m.EntityID = &s.to.ID
@@ -140,11 +146,17 @@ func (s *sender) one(conn io.Writer, answers *bufio.Reader, text []byte, n int) 
 	if !s.receipt {
 		line = fmt.Appendf(line, "{\"type\":\"ping\",\"id\":%d}\n", n)
 	}
+	if err := conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
+		return err
+	}
 	if _, err := conn.Write(line); err != nil {
 		return fmt.Errorf("send to the internal service: %w", err)
 	}
 	for {
 		answer, err := answers.ReadBytes('\n')
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("the server did not answer within %s, so it is unknown whether it took the message; look at 'antano status'", answerTime)
+		}
 		if err != nil {
 			return fmt.Errorf("the server closed the connection before it answered: %w", err)
 		}

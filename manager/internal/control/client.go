@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 )
 
 // maxAnswer bounds what a client reads: a list of 100 000 clients fits.
@@ -17,11 +18,12 @@ const maxAnswer = 64 << 20
 type Client struct {
 	http http.Client
 	path string
+	wait time.Duration // for a whole answer
 }
 
 // NewClient returns a client; nothing is dialled yet.
 func NewClient(path string) *Client {
-	return &Client{path: path, http: http.Client{Transport: &http.Transport{
+	return &Client{path: path, wait: patience, http: http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
@@ -30,14 +32,23 @@ func NewClient(path string) *Client {
 	}}}
 }
 
-// Get reads the resource at target into out.
+// patience is how long a server may take to answer in full. It answers from memory,
+// and asks its own processes for less.
+const patience = 10 * time.Second
+
+// Get reads the resource at target into out, within 10 s.
 func (c *Client) Get(ctx context.Context, target string, out any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.wait, fmt.Errorf("no answer within %s; is the server stopped (SIGSTOP) or this machine overloaded?", c.wait))
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://antano"+target, nil)
 	if err != nil {
 		return err
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
+		if context.Cause(ctx) != nil {
+			err = context.Cause(ctx)
+		}
 		return fmt.Errorf("talk to the server at %s: %w", c.path, err)
 	}
 	defer res.Body.Close()

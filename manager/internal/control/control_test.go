@@ -1,0 +1,107 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+type fake struct{}
+
+func (fake) Status() any { return map[string]string{"state": "ready"} }
+
+func (fake) Clients(ctx context.Context, service string) (any, error) {
+	switch service {
+	case "chat room":
+		return []int{1, 2}, nil
+	case "frozen":
+		return nil, context.DeadlineExceeded
+	}
+	return nil, fmt.Errorf("%w: no service %q", ErrNotFound, service)
+}
+
+func listen(t *testing.T) (*net.UnixListener, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l, path
+}
+
+// TestGet asks a server over its socket.
+func TestGet(t *testing.T) {
+	l, path := listen(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(ctx, l, fake{}) }()
+	c := NewClient(path)
+	var status map[string]string
+	if err := c.Get(t.Context(), "/v1/status", &status); err != nil || status["state"] != "ready" {
+		t.Errorf("status %v, %v", status, err)
+	}
+	var clients []int
+	if err := c.Get(t.Context(), "/v1/services/chat%20room/clients", &clients); err != nil || len(clients) != 2 {
+		t.Errorf("clients %v, %v", clients, err)
+	}
+	for target, says := range map[string]string{
+		"/v1/services/none/clients":   `no service "none"`,
+		"/v1/services/frozen/clients": "deadline",
+		"/v2":                         "docs/control.md",
+	} {
+		if err := c.Get(t.Context(), target, &clients); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", target, err, says)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := c.Get(t.Context(), "/v1/status", &status); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("without a server: %v", err)
+	}
+}
+
+// TestServerThatDoesNotAnswer bounds the wait for one that takes the connection, as
+// the kernel does for a stopped one.
+func TestServerThatDoesNotAnswer(t *testing.T) {
+	_, path := listen(t)
+	c := NewClient(path)
+	c.wait = 50 * time.Millisecond
+	err := c.Get(t.Context(), "/v1/status", new(any))
+	if err == nil || !strings.Contains(err.Error(), "no answer within 50ms") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestServeEndsWithRequestsOpen does not wait for a client that is slow to ask.
+func TestServeEndsWithRequestsOpen(t *testing.T) {
+	l, path := listen(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(ctx, l, fake{}) }()
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("GET /v1/status ")); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("Serve does not end")
+	}
+}

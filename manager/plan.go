@@ -13,6 +13,7 @@ import (
 
 	"github.com/antano/antano/manager/internal/listener"
 	"github.com/antano/antano/manager/internal/params"
+	"github.com/antano/antano/manager/internal/runtimedir"
 	"github.com/antano/antano/shared"
 )
 
@@ -48,6 +49,11 @@ func makePlan(p *params.Params, server params.Server, rows []params.Row, plugins
 	for name, plugin := range plugins {
 		transports[name] = plugin.Description.Transport
 	}
+	for i, row := range rows { // before addresses are compared
+		if transports[row.ServiceType] == shared.TransportUnix && row.Endpoint != "" && !filepath.IsAbs(row.Endpoint) {
+			rows[i].Endpoint = filepath.Join(runtimeDir, row.Endpoint)
+		}
+	}
 	var issues params.Errors
 	if err := params.Resolve(rows, transports); err != nil {
 		more, ok := err.(params.Errors)
@@ -62,10 +68,7 @@ func makePlan(p *params.Params, server params.Server, rows []params.Row, plugins
 		if !ok {
 			continue // its absence was reported when it was looked for
 		}
-		if plugin.Description.Transport == shared.TransportUnix && !filepath.IsAbs(row.Endpoint) {
-			row.Endpoint = filepath.Join(runtimeDir, row.Endpoint)
-		}
-		issues = append(issues, checkRow(row, plugin)...)
+		issues = append(issues, checkRow(row, plugin, runtimeDir)...)
 		s := PlannedService{Params: row.ServiceParams, Plugin: plugin, restart: row.Restart}
 		for range row.Processes {
 			s.ProcessIDs = append(s.ProcessIDs, next)
@@ -80,7 +83,7 @@ func makePlan(p *params.Params, server params.Server, rows []params.Row, plugins
 }
 
 // checkRow holds a row against what its plugin describes.
-func checkRow(row params.Row, plugin Plugin) params.Errors {
+func checkRow(row params.Row, plugin Plugin, runtimeDir string) params.Errors {
 	var issues params.Errors
 	d := plugin.Description
 	if !slices.Contains(d.FormatsIn, row.MessageFormatIn) {
@@ -89,8 +92,12 @@ func checkRow(row params.Row, plugin Plugin) params.Errors {
 	if !slices.Contains(d.FormatsOut, row.MessageFormatOut) {
 		issues = append(issues, row.Issue("message_format_out", "is %s, which plugin %s does not write; it writes %s", row.MessageFormatOut, d.Name, formats(d.FormatsOut)))
 	}
-	if d.Transport == shared.TransportUnix && len(row.Endpoint) > listener.MaxPath {
-		issues = append(issues, row.Issue("endpoint", "is %s, %d bytes where a Unix socket has room for %d; choose a shorter path or --runtime-dir", row.Endpoint, len(row.Endpoint), listener.MaxPath))
+	if within, ok := strings.CutPrefix(filepath.Clean(row.Endpoint), runtimeDir+"/"); ok && d.Transport == shared.TransportUnix {
+		if strings.Contains(within, "/") {
+			issues = append(issues, row.Issue("endpoint", "is in a directory below the runtime directory %s, where only antano makes directories; use one elsewhere", runtimeDir))
+		} else if runtimedir.Reserved(within) {
+			issues = append(issues, row.Issue("endpoint", "is %s, a name that antano itself uses in its runtime directory; choose another", within))
+		}
 	}
 	if text := checkSettings(row.Settings, d.Settings); text != "" {
 		issues = append(issues, row.Issue("settings", "%s", text))
@@ -177,6 +184,17 @@ func (s PlannedService) address() string {
 		return hostPort(s.Params.Host, s.Params.Port)
 	}
 	return "no socket"
+}
+
+// resolved is address with a host's name replaced by the address that is bound.
+func (s PlannedService) resolved() string {
+	switch s.Plugin.Description.Transport {
+	case shared.TransportTCP, shared.TransportUDP:
+		if address, err := listener.Address(s.Params.Host, s.Params.Port); err == nil {
+			return address
+		}
+	}
+	return s.address()
 }
 
 // WriteTo prints the plan for people.

@@ -107,13 +107,18 @@ func describe(ctx context.Context, serviceType, path string, log hclog.Logger) (
 }
 
 func ask(ctx context.Context, binary *catalog.Binary, serviceType string, log hclog.Logger) (shared.Description, error) {
-	dir, err := os.MkdirTemp("", "antano-")
+	dir, err := scratch()
 	if err != nil {
-		return shared.Description{}, fmt.Errorf("make a directory: %w", err)
+		return shared.Description{}, err
 	}
 	defer os.RemoveAll(dir)
+	l, err := newLifeline() // so that no plugin outlives us
+	if err != nil {
+		return shared.Description{}, err
+	}
+	defer l.close()
 	tap := newLogTap(log, event.Ref{Name: "describe-" + serviceType})
-	p, err := launch.Start(ctx, launch.Spec{Path: binary.Path, Binary: binary.File, Dir: dir,
+	p, err := launch.Start(ctx, launch.Spec{Path: binary.Path, Binary: binary.File, Dir: dir, Files: []launch.File{{Name: "lifeline", FD: l.child}},
 		Stdout: func(r io.Reader) { tap.read("stdout", r) }, Stderr: func(r io.Reader) { tap.read("stderr", r) }})
 	if err != nil {
 		return shared.Description{}, err
@@ -123,6 +128,20 @@ func ask(ctx context.Context, binary *catalog.Binary, serviceType string, log hc
 		err = tap.explain(err)
 	}
 	return d, err
+}
+
+// scratch makes a directory for one plugin, in /tmp where $TMPDIR is too long for a
+// socket's path.
+func scratch() (string, error) {
+	base := os.TempDir()
+	if len(base)+len("/antano-4294967295") > launch.MaxDir {
+		base = "/tmp"
+	}
+	dir, err := os.MkdirTemp(base, "antano-")
+	if err != nil {
+		return "", fmt.Errorf("make a directory for a plugin; set TMPDIR to a writable one: %w", err)
+	}
+	return dir, nil
 }
 
 // findPlugins finds and describes the plugins of all rows, each type once. What is
@@ -159,7 +178,7 @@ func findInternal(ctx context.Context, cfg Config, found map[string]Plugin) (Plu
 	if p, ok := found[unix]; ok {
 		return p, nil
 	}
-	return lookup(ctx, append(dirsOrDefault(cfg.PluginDirs), catalog.DefaultDirs()...), unix, cfg.Logger)
+	return lookup(ctx, slices.Concat(dirsOrDefault(cfg.PluginDirs), catalog.DefaultDirs()), unix, cfg.Logger)
 }
 
 // open opens the file that the plan was made for.

@@ -46,11 +46,16 @@ func home(t *testing.T, plugins ...string) string {
 
 func load(t *testing.T, dir, params string) (*Server, error) {
 	t.Helper()
+	return loadWith(t.Context(), t, dir, params)
+}
+
+func loadWith(ctx context.Context, t *testing.T, dir, params string) (*Server, error) {
+	t.Helper()
 	file := filepath.Join(dir, "params.yaml")
 	if err := os.WriteFile(file, []byte(params), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return Load(t.Context(), Config{
+	return Load(ctx, Config{
 		Params: file, PluginDirs: []string{filepath.Join(dir, "plugins")}, RuntimeDir: filepath.Join(dir, "run"),
 		Version: "test", Logger: hclog.NewNullLogger(),
 	})

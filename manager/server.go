@@ -60,6 +60,9 @@ type Server struct {
 // nothing that stays. All mistakes are reported at once; errors that only a change
 // of configuration mends wrap ErrConfig, those of the command line ErrUsage.
 func Load(ctx context.Context, cfg Config) (*Server, error) {
+	if err := checkFlags(cfg); err != nil {
+		return nil, usageError{err}
+	}
 	p, server, rows, err := readParams(cfg)
 	if err != nil {
 		return nil, err
@@ -68,7 +71,13 @@ func Load(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := runtimedir.Check(dir); err != nil {
+		return nil, usageError{err}
+	}
 	plugins, issues := findPlugins(ctx, cfg, rows)
+	if ctx.Err() != nil { // what the plugins did not say is not their fault
+		return nil, fmt.Errorf("ask the plugins what they are: %w", ctx.Err())
+	}
 	plan, err := makePlan(p, server, rows, plugins, dir)
 	if len(issues) > 0 {
 		var more params.Errors
@@ -87,6 +96,17 @@ func Load(ctx context.Context, cfg Config) (*Server, error) {
 		cfg.Logger.Warn("the internal service is not available, so send and listen are not", "err", err)
 	}
 	return s, nil
+}
+
+// checkFlags looks at what does not depend on params.
+func checkFlags(cfg Config) error {
+	if cfg.ServerIDGiven && (cfg.ServerID < 1 || cfg.ServerID > 255) {
+		return fmt.Errorf("server %d cannot be: ids are from 1 to 255; change --id", cfg.ServerID)
+	}
+	if err := params.CheckHost(cfg.Address); err != nil {
+		return fmt.Errorf("--address %w", err)
+	}
+	return nil
 }
 
 // readParams reads the file, or the built-in params, and picks one server.
@@ -145,13 +165,13 @@ func (s *Server) CheckAddresses() error {
 		defer cancel()
 		if st, err := c.Status(ctx); err == nil {
 			for _, svc := range st.Services {
-				own[svc.Type+" "+svc.Address] = true
+				own[svc.Type+" "+svc.Address] = true // with the address resolved
 			}
 		}
 	}
 	var all []error
 	for _, row := range s.plan.Services {
-		if own[row.Params.ServiceType+" "+row.address()] {
+		if own[row.Params.ServiceType+" "+row.resolved()] {
 			continue
 		}
 		if filepath.Dir(row.Params.Endpoint) == s.plan.RuntimeDir {

@@ -84,7 +84,7 @@ func listen(c *cobra.Command, t target, to shared.Address) error {
 
 // dialInternal connects to the internal service of the server.
 func dialInternal(t target) (net.Conn, error) {
-	dir, err := manager.RuntimeDir(t.dir, t.id)
+	dir, err := t.runtimeDir()
 	if err != nil {
 		return nil, err
 	}

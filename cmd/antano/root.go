@@ -75,11 +75,19 @@ type target struct {
 
 func (t *target) register(c *cobra.Command) {
 	c.Flags().StringVar(&t.dir, "runtime-dir", "", "runtime directory of the server (default: that of --id)")
-	c.Flags().IntVarP(&t.id, "id", "i", 1, "antano server id")
+	c.Flags().IntVarP(&t.id, "id", "i", 1, "antano server id; -1: that of the development params, 1")
+}
+
+func (t *target) runtimeDir() (string, error) {
+	id := t.id
+	if id == -1 {
+		id = 1
+	}
+	return manager.RuntimeDir(t.dir, id)
 }
 
 func (t *target) connect() (*manager.Control, error) {
-	dir, err := manager.RuntimeDir(t.dir, t.id)
+	dir, err := t.runtimeDir()
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -108,6 +109,9 @@ func run(ctx context.Context, cfg manager.Config) error {
 	signal.Notify(again, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(again)
 	server, err := manager.Load(ctx, cfg)
+	if errors.Is(err, context.Canceled) {
+		return nil // told to stop before there was anything to stop
+	}
 	if err != nil {
 		return err
 	}

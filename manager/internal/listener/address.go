@@ -14,6 +14,12 @@ import (
 // resolveTimeout bounds the look-up of a host name.
 const resolveTimeout = 5 * time.Second
 
+// Address is that of the Group which Bind would make of host and port; port 0 stays.
+func Address(host string, port int) (string, error) {
+	ip, err := resolve(host)
+	return netip.AddrPortFrom(ip, uint16(port)).String(), err
+}
+
 func resolve(host string) (netip.Addr, error) {
 	if host == "" {
 		return netip.IPv6Unspecified(), nil

@@ -1,6 +1,8 @@
 package params
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"path"
 	"regexp"
@@ -14,6 +16,14 @@ var (
 	hostName  = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
 	allDigits = regexp.MustCompile(`(^|\.)[0-9]+$`)
 )
+
+// CheckHost fails for what cannot be the host of a row; "" stands for the default.
+func CheckHost(host string) error {
+	if fault := hostFault(host); fault != "" {
+		return errors.New(fault)
+	}
+	return nil
+}
 
 // hostFault says what is wrong with a host; "" is right and means the default.
 func hostFault(host string) string {
@@ -41,7 +51,7 @@ func endpointFault(endpoint string) string {
 	case endpoint == "":
 		return "must be the path of the socket, absolute or relative to the runtime directory"
 	case len(endpoint) > maxPath:
-		return "must be at most 107 bytes, which is what the kernel takes; use a shorter path"
+		return fmt.Sprintf("must be at most %d bytes, which is what the kernel takes, not %d; use a shorter path or --runtime-dir", maxPath, len(endpoint))
 	case strings.HasSuffix(endpoint, "/") || path.Base(path.Clean(endpoint)) == "." || path.Base(path.Clean(endpoint)) == "..":
 		return "must be the path of a socket, not of a directory; add a file name"
 	case reserved[path.Clean(endpoint)]:

@@ -42,8 +42,13 @@ const maxSocketPath = 107
 // go-plugin in the directory of the last possible process.
 const longest = "/p8191/plugin4294967295"
 
-// checkLength fails when some socket's path in the directory could become too long.
-func checkLength(path string) error {
+// Check fails when path cannot be a runtime directory whatever is there: when it is
+// not absolute, or the path of some socket in it could become too long.
+func Check(path string) error {
+	if !filepath.IsAbs(path) || filepath.Clean(path) == "/" {
+		return fmt.Errorf("runtime directory %q must be an absolute path below /; choose another --runtime-dir", path)
+	}
+	path = filepath.Clean(path)
 	if n := len(path) + len(longest); n > maxSocketPath {
 		return fmt.Errorf("runtime directory %s is %d bytes long, which leaves no room for the names of sockets; choose a --runtime-dir of at most %d bytes",
 			path, len(path), maxSocketPath-len(longest))

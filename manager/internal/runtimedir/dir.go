@@ -34,13 +34,10 @@ const openAttempts = 20
 func Open(path string) (*Dir, error) { return open(path, os.Getuid()) }
 
 func open(path string, uid int) (*Dir, error) {
-	if !filepath.IsAbs(path) || filepath.Clean(path) == "/" {
-		return nil, fmt.Errorf("runtime directory %q must be an absolute path below /; choose another --runtime-dir", path)
-	}
-	path = filepath.Clean(path)
-	if err := checkLength(path); err != nil {
+	if err := Check(path); err != nil {
 		return nil, err
 	}
+	path = filepath.Clean(path)
 	var d *Dir
 	err := errRetry
 	for i := 0; i < openAttempts && (errors.Is(err, errRetry) || errors.Is(err, fs.ErrNotExist)); i++ {
@@ -114,6 +111,16 @@ func (d *Dir) checkOurs() error {
 }
 
 var processName = regexp.MustCompile(`^p[0-9]{1,4}$`)
+
+// Reserved reports whether a file of that name in a runtime directory is ours, so that
+// no service may listen there.
+func Reserved(name string) bool {
+	switch name {
+	case Control, Relay, Internal, lockName:
+		return true
+	}
+	return processName.MatchString(name)
+}
 
 // clear removes sockets, FIFOs and the directories of processes, and leaves what
 // somebody else put here.

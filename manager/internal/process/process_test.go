@@ -397,7 +397,7 @@ func TestRelease(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				release, started := make(chan struct{}), time.Now()
 				at := func() float64 { return time.Since(started).Seconds() }
-				processes, got := make([]*Process, len(c.scripts)), make([]string, len(c.scripts))
+				processes, drained, ended := make([]*Process, len(c.scripts)), make([]float64, len(c.scripts)), make([]float64, len(c.scripts))
 				var running sync.WaitGroup
 				for i, script := range c.scripts {
 					w := &world{t: t, started: started, scripts: c.scripts[i : i+1]}
@@ -405,7 +405,7 @@ func TestRelease(t *testing.T) {
 					processes[i] = p
 					running.Go(func() {
 						p.Run(ctx)
-						got[i] += fmt.Sprintf(" %g", at())
+						ended[i] = at()
 						if w.living != 0 || w.open != 0 {
 							t.Errorf("%+v: something is left", script)
 						}
@@ -415,13 +415,13 @@ func TestRelease(t *testing.T) {
 				cancel()
 				for i, p := range processes {
 					<-p.Drained()
-					got[i] += fmt.Sprint(at())
+					drained[i] = at()
 				}
 				close(release)
 				running.Wait()
-				for i := range got {
-					if got[i] != c.want[i] {
-						t.Errorf("process %d: %s, want %s", i, got[i], c.want[i])
+				for i, want := range c.want {
+					if got := fmt.Sprint(drained[i], ended[i]); got != want {
+						t.Errorf("process %d: %s, want %s", i, got, want)
 					}
 				}
 			})

@@ -51,7 +51,8 @@ func TestProcessLost(t *testing.T) {
 		}
 		freeze(t, p.PID)
 		from.send(fmt.Sprintf(`{"entity":"client","entity_id":%s,"message":1,"id":1}`, id))
-		from.ask(`{"type":"ping","id":2}`).want(t, "type", "pong") // the message was read
+		// The manager answers this behind the message, which it has routed by then.
+		from.ask(`{"entity":"service","entity_id":99,"message":1,"id":2}`).want(t, "code", "no_such_entity", "id", "2")
 		if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,9 @@
 package shared
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // Description is what a plugin says of itself before anything is started.
 // Source: docs/protocol.md "Describe".
@@ -12,9 +15,38 @@ type Description struct {
 	Handler     bool            `json:"handler"`      // has a handler for service/<id>
 	Handover    bool            `json:"handover"`     // can hand clients to a successor
 	Transport   Transport       `json:"transport"`    // which sockets the manager opens for it
-	FormatsIn   []FormatID      `json:"formats_in"`
-	FormatsOut  []FormatID      `json:"formats_out"`
+	FormatsIn   Formats         `json:"formats_in"`
+	FormatsOut  Formats         `json:"formats_out"`
 	Settings    json.RawMessage `json:"settings_schema,omitempty"` // JSON Schema of `settings`; nil accepts only {}
+}
+
+// Formats is a set of formats; in JSON it is their names.
+type Formats []FormatID
+
+// MarshalJSON writes the names. Without it the ids would come out as base64.
+func (f Formats) MarshalJSON() ([]byte, error) {
+	names := make([]string, len(f))
+	for i, id := range f {
+		names[i] = id.String()
+	}
+	return json.Marshal(names)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (f *Formats) UnmarshalJSON(b []byte) error {
+	var names []string
+	if err := json.Unmarshal(b, &names); err != nil {
+		return err
+	}
+	*f = nil
+	for _, name := range names {
+		id, ok := ParseFormat(name)
+		if _, err := fmt.Sscanf(name, "format-%d", &id); !ok && err != nil {
+			return fmt.Errorf("%q is not the name of a format", name)
+		}
+		*f = append(*f, id)
+	}
+	return nil
 }
 
 // Transport is the kind of sockets that a service listens on.

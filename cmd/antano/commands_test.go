@@ -217,10 +217,11 @@ func TestPluginCommands(t *testing.T) {
 	var p struct {
 		Description struct {
 			Handler  bool            `json:"handler"`
+			Formats  []string        `json:"formats_in"`
 			Settings json.RawMessage `json:"settings_schema"`
 		} `json:"description"`
 	}
-	if err := json.Unmarshal([]byte(out), &p); err != nil || code != 0 || !p.Description.Handler || !strings.Contains(string(p.Description.Settings), `"prefix"`) {
+	if err := json.Unmarshal([]byte(out), &p); err != nil || code != 0 || !p.Description.Handler || !slices.Contains(p.Description.Formats, "json") || !strings.Contains(string(p.Description.Settings), `"prefix"`) {
 		t.Errorf("exit %d, %v: %s", code, err, out)
 	}
 	if _, errs, code := antano(t, "", "plugin", "describe", "nope"); code != 78 || !strings.Contains(errs, "antano-service-nope") {

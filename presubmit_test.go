@@ -114,25 +114,51 @@ func receiver(d *ast.FuncDecl) *ast.Ident {
 var poller = regexp.MustCompile(`^(poll|until|await|eventually|waitFor|waitUntil)`)
 
 // TestTestsDoNotSleep finds time.Sleep in tests, except in pollers and in functions
-// that use testing/synctest, whose clock is not the real one.
+// that use testing/synctest, whose clock is not the real one, by themselves or
+// through a function of their package that does.
 func TestTestsDoNotSleep(t *testing.T) {
-	for _, s := range sources(t) {
+	all := sources(t)
+	bubbles := make(map[string]bool) // by folder and name
+	for _, s := range all {
+		for _, f := range functions(s) {
+			if s.test && len(calls(f, "synctest", "")) > 0 {
+				bubbles[s.folder+"."+f.Name.Name] = true
+			}
+		}
+	}
+	for _, s := range all {
 		if !s.test {
 			continue
 		}
-		for _, pos := range sleeps(s) {
+		for _, pos := range sleeps(s, bubbles) {
 			t.Errorf("%s: a test must not sleep; wait for an event, or call it from a function named poll…", s.at(pos))
 		}
 	}
 }
 
-func sleeps(s *source) (found []token.Pos) {
+func functions(s *source) (found []*ast.FuncDecl) {
 	for _, d := range s.ast.Decls {
-		f, ok := d.(*ast.FuncDecl)
-		if !ok || f.Body == nil || poller.MatchString(f.Name.Name) || len(calls(f, "synctest", "")) > 0 {
-			continue
+		if f, ok := d.(*ast.FuncDecl); ok && f.Body != nil {
+			found = append(found, f)
 		}
-		found = append(found, calls(f, "time", "Sleep")...)
+	}
+	return found
+}
+
+func sleeps(s *source, bubbles map[string]bool) (found []token.Pos) {
+	for _, f := range functions(s) {
+		inBubble := bubbles[s.folder+"."+f.Name.Name]
+		ast.Inspect(f, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok {
+				if name, ok := call.Fun.(*ast.Ident); ok && bubbles[s.folder+"."+name.Name] {
+					inBubble = true
+				}
+			}
+			return true
+		})
+		if !inBubble && !poller.MatchString(f.Name.Name) {
+			found = append(found, calls(f, "time", "Sleep")...)
+		}
 	}
 	return found
 }

@@ -118,14 +118,7 @@ var poller = regexp.MustCompile(`^(poll|until|await|eventually|waitFor|waitUntil
 // through a function of their package that does.
 func TestTestsDoNotSleep(t *testing.T) {
 	all := sources(t)
-	bubbles := make(map[string]bool) // by folder and name
-	for _, s := range all {
-		for _, f := range functions(s) {
-			if s.test && len(calls(f, "synctest", "")) > 0 {
-				bubbles[s.folder+"."+f.Name.Name] = true
-			}
-		}
-	}
+	bubbles := findBubbles(all)
 	for _, s := range all {
 		if !s.test {
 			continue
@@ -134,6 +127,19 @@ func TestTestsDoNotSleep(t *testing.T) {
 			t.Errorf("%s: a test must not sleep; wait for an event, or call it from a function named poll…", s.at(pos))
 		}
 	}
+}
+
+// findBubbles returns which functions use synctest, by folder and name.
+func findBubbles(all []*source) map[string]bool {
+	bubbles := make(map[string]bool)
+	for _, s := range all {
+		for _, f := range functions(s) {
+			if s.test && len(calls(f, "synctest", "")) > 0 {
+				bubbles[s.folder+"."+f.Name.Name] = true
+			}
+		}
+	}
+	return bubbles
 }
 
 func functions(s *source) (found []*ast.FuncDecl) {
@@ -184,12 +190,15 @@ func TestSleepsAreFound(t *testing.T) {
 		`func pollUntil() { time.Sleep(1) }`:                                                0,
 		`func TestX(t *testing.T) { synctest.Test(t, func(*testing.T) { time.Sleep() })}`:   0,
 		`func TestX(t *testing.T) { bubble(t, func() { time.Sleep(1); synctest.Wait() }) }`: 0,
+		`func TestX(t *testing.T) { bubble(t, func() { time.Sleep(1) }) }
+		 func bubble(t *testing.T, f func()) { synctest.Test(t, func(*testing.T) { f() }) }`: 0,
+		`func TestX(t *testing.T) { other(t, func() { time.Sleep(1) }) }`: 1,
 	} {
 		s, err := parse("x_test.go", "package x\n"+text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := len(sleeps(s)); got != want {
+		if got := len(sleeps(s, findBubbles([]*source{s}))); got != want {
 			t.Errorf("%s: %d found, want %d", text, got, want)
 		}
 	}

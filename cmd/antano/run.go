@@ -66,12 +66,14 @@ line that is exactly "ready". SIGINT or SIGTERM drains and stops, a second one k
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			defer surviveReaders()()
-			logger, err := newLogger(level, format)
+			log := newLogWriter(c.ErrOrStderr())
+			defer log.Close()
+			logger, err := newLogger(log, level, format)
 			if err != nil {
 				return err
 			}
 			if !hideLogo {
-				fmt.Fprint(c.ErrOrStderr(), logo)
+				fmt.Fprint(log, logo)
 			}
 			cfg := f.config(c)
 			cfg.Logger = logger
@@ -149,7 +151,7 @@ func printReady(w io.Writer, s manager.Status) error {
 	return err
 }
 
-func newLogger(level, format string) (hclog.Logger, error) {
+func newLogger(out io.Writer, level, format string) (hclog.Logger, error) {
 	l := hclog.LevelFromString(level)
 	if l == hclog.NoLevel {
 		return nil, usageError("--log-level %q is not trace, debug, info, warn or error", level)
@@ -157,7 +159,7 @@ func newLogger(level, format string) (hclog.Logger, error) {
 	if format != "text" && format != "json" {
 		return nil, usageError("--log-format %q is not text or json", format)
 	}
-	return hclog.New(&hclog.LoggerOptions{Name: "antano", Level: l, Output: os.Stderr, JSONFormat: format == "json"}), nil
+	return hclog.New(&hclog.LoggerOptions{Name: "antano", Level: l, Output: out, JSONFormat: format == "json"}), nil
 }
 
 func newValidate() *cobra.Command {

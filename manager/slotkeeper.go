@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/antano/antano/manager/internal/event"
 	"github.com/antano/antano/manager/internal/process"
@@ -35,6 +36,10 @@ func newSlotKeeper(s *Service, n int) (*slotKeeper, error) {
 	return k, err
 }
 
+// restartTime is how long the immediate restart of a process may take before its
+// siblings adopt its slots.
+const restartTime = time.Second
+
 // moved translates a move of a process into events of the table. It never blocks.
 func (k *slotKeeper) moved(w *worker, e process.Event) {
 	if k.table == nil || k.ctx.Err() != nil {
@@ -47,12 +52,29 @@ func (k *slotKeeper) moved(w *worker, e process.Event) {
 		commands = append(commands, k.table.Reaped(w.id)...)
 	}
 	switch e.State {
+	case event.Starting:
+		if e.Exit != nil {
+			time.AfterFunc(restartTime, func() { k.overdue(w, e.Ref.Generation) })
+		}
 	case event.Ready:
 		commands = append(commands, k.table.Ready(w.id)...)
 	case event.Backoff, event.Failed:
 		commands = append(commands, k.table.Away(w.id)...)
 	}
 	k.send(commands)
+}
+
+// overdue lets the siblings of a process adopt its slots when it is still starting.
+func (k *slotKeeper) overdue(w *worker, generation int) {
+	st := w.process.Status()
+	if st.State != event.Starting || st.Ref.Generation != generation || k.ctx.Err() != nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if w.process.Status().State == event.Starting {
+		k.send(k.table.Away(w.id))
+	}
 }
 
 // send carries commands out, each in a goroutine that waits for its confirmation.

@@ -135,6 +135,35 @@ func TestKilledManagerTakesItsPluginsAlong(t *testing.T) {
 	next.stop()
 }
 
+// TestKilledManagerLeavesNoFloodingOrphan has a plugin write its log without end, so
+// that it stands in a write that nobody reads when the manager is gone.
+func TestKilledManagerLeavesNoFloodingOrphan(t *testing.T) {
+	t.Parallel()
+	s := start(t, `
+service_type: [{name: endless}]
+active_service:
+  - {id: 9, service_type: endless, name: endless, processes: 2}
+`, pluginDirs(t, "endless")...)
+	pids := []int{s.service("endless").Processes[0].PID, s.service("endless").Processes[1].PID}
+	freeze(t, s.cmd.Process.Pid) // the FIFO fills up
+	eventually(t, "the flooding process stands in a write", func() bool {
+		for _, pid := range pids {
+			tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/wchan", pid))
+			for _, task := range tasks {
+				if b, err := os.ReadFile(task); err == nil && strings.Contains(string(b), "pipe_write") {
+					return true
+				}
+			}
+		}
+		return false
+	})
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-s.exited
+	eventually(t, "the plugins are gone", func() bool { return !alive(pids[0]) && !alive(pids[1]) })
+}
+
 // TestCrashLoop gives one service a plugin that cannot stay: it becomes failed, the
 // others serve on.
 func TestCrashLoop(t *testing.T) {

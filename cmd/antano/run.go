@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -107,9 +108,11 @@ func surviveReaders() (undo func()) {
 
 // run stops gently when ctx ends and kills on the next signal after that.
 func run(ctx context.Context, cfg manager.Config) error {
-	again := make(chan os.Signal, 2)
+	again, hangup := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(again, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(hangup, syscall.SIGHUP) // or a closed terminal would end us without a stop
 	defer signal.Stop(again)
+	defer signal.Stop(hangup)
 	server, err := manager.Load(ctx, cfg)
 	if errors.Is(err, context.Canceled) {
 		return nil // told to stop before there was anything to stop
@@ -118,8 +121,10 @@ func run(ctx context.Context, cfg manager.Config) error {
 		return err
 	}
 	done := make(chan struct{})
+	var listening sync.WaitGroup
+	defer listening.Wait()
 	defer close(done)
-	go func() {
+	listening.Go(func() {
 		var first time.Time
 		for first.IsZero() || time.Since(first) < sameSignal { // the first also ended ctx
 			select {
@@ -127,12 +132,14 @@ func run(ctx context.Context, cfg manager.Config) error {
 				if first.IsZero() {
 					first = time.Now()
 				}
+			case <-hangup:
+				cfg.Logger.Warn("SIGHUP does nothing: params are read at the start only; stop and run again to change them")
 			case <-done:
 				return
 			}
 		}
 		server.Kill()
-	}()
+	})
 	return server.Run(ctx)
 }
 

@@ -274,3 +274,14 @@ func (s *server) goroutines() int {
 	}
 	return n
 }
+
+// TestHangup closes the terminal, as far as the server can tell: it serves on.
+func TestHangup(t *testing.T) {
+	t.Parallel()
+	s := start(t, threeServices)
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server says so", func() bool { return strings.Contains(s.stderr.String(), "SIGHUP") })
+	dial(t, "tcp", s.service("tcp").Address).ask(`{"type":"ping"}`).want(t, "type", "pong")
+}

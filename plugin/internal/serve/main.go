@@ -140,7 +140,8 @@ func (p *program) unserved() int {
 
 // terminate drains, unless it is asked twice, and stops.
 func (p *program) terminate(again <-chan os.Signal) int {
-	p.log.Info("terminating: drain and stop")
+	exitAfter(drainTime + stopTime + time.Second)
+	go p.log.Info("terminating: drain and stop")
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	go func() {
@@ -163,12 +164,18 @@ func (p *program) terminate(again <-chan os.Signal) int {
 	return p.stop()
 }
 
-// lost is the end of a process whose manager is gone or has cut it off.
+// lost is the end of a process whose manager is gone or has cut it off. Nobody may be
+// reading its log any more, so nothing here waits for that.
 func (p *program) lost(err error) int {
-	p.log.Error("stopping: " + err.Error())
+	exitAfter(stopTime + time.Second)
+	go p.log.Error("stopping: " + err.Error())
 	p.stop()
 	return 1
 }
+
+// exitAfter ends the process whatever hangs: a write of the log, for one, when the
+// FIFO is full and its reader gone.
+func exitAfter(d time.Duration) { time.AfterFunc(d, func() { os.Exit(1) }) }
 
 // stop stops the service, which may not heed its context.
 func (p *program) stop() int {

@@ -69,6 +69,12 @@ func (m *misfit) Start(_ context.Context, host plugin.Host) error {
 		return plugin.ConfigError(errors.New("settings: the moon is not full"))
 	case "flood":
 		go flood()
+	case "endless":
+		go func() {
+			for {
+				flood()
+			}
+		}()
 	case "noisy":
 		noise()
 	case "nonsense":

@@ -134,7 +134,7 @@ type Client interface {
 	// Take counts a message of size bytes that the service handles itself instead of
 	// giving it to Receive. Until done is called the client is owed an answer, which a
 	// drain waits for; call it once, from any goroutine. The error is `shutting_down`
-	// after Retire, else it says that the client is closed.
+	// after Retire, a *shared.Error, else it says that the client is closed.
 	Take(size int) (done func(), err error)
 	// Reject answers and counts what never became a message: a frame too large.
 	Reject(code shared.Code, text string)
@@ -153,8 +153,9 @@ type Client interface {
 	// it: a peer that sends nothing more is kept while that is so.
 	Owed() bool
 	// Retire ends the client in good order, without waiting: it leaves its groups at
-	// once, what it still sends is `shutting_down`, and when nothing is owed to it any
-	// more, at the latest after 5 s, it and its Writer are closed. cause is for the log.
+	// once, and when nothing is owed to it and nothing unsent any more, at the latest
+	// after 5 s, it and its Writer are closed. Until then Receive and Take wait for that
+	// end; what a datagram source still sends is `shutting_down`. cause is for the log.
 	Retire(cause error)
 	// Close forgets the client: it leaves its groups, and what is queued for it
 	// fails. It does not close the Writer. cause is for the log.
@@ -175,4 +176,10 @@ type Writer interface {
 	Write(messages [][]byte, wait bool) (n int, err error)
 	// Close ends the connection, and a Write that waits.
 	Close() error
+}
+
+// UnsentWriter is a Writer whose Close may destroy bytes that it has accepted. Unsent is
+// how many of them the peer has not got yet; a retired client is closed when it is 0.
+type UnsentWriter interface {
+	Unsent() int
 }

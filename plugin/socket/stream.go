@@ -26,6 +26,7 @@ type stream struct {
 	raw     syscall.RawConn
 	address string
 	packets bool
+	tcp     bool
 	client  plugin.Client
 	decoder decoder
 
@@ -49,6 +50,10 @@ func (s *SocketService) connect(conn int, from unix.Sockaddr, kind int) {
 		return
 	}
 	c := &stream{service: s, file: file, raw: raw, address: peerName(conn, from), packets: kind == unix.SOCK_SEQPACKET}
+	switch from.(type) {
+	case *unix.SockaddrInet4, *unix.SockaddrInet6:
+		c.tcp = true
+	}
 	c.decoder = newDecoder(s.params.FramingIn, s.params.Limits.MaxMessageBytes, &s.partial)
 	c.tryRead, c.out.try = c.readPiece, c.writeSome
 	if c.packets {

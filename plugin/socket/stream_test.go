@@ -347,3 +347,22 @@ func TestOnReceivedMessage(t *testing.T) {
 		t.Fatalf("got %v, %v", r, err)
 	}
 }
+
+// What a peer has not acknowledged would be lost by a close with unread input.
+func TestUnsent(t *testing.T) {
+	sock, addr := listenTCP(t)
+	h := newFakeHost([]plugin.Socket{sock})
+	serve(t, h, Config{})
+	c := dial(t, "tcp", addr)
+	w := next(t, h.opened).w.(plugin.UnsentWriter)
+	if n := w.Unsent(); n != 0 {
+		t.Fatalf("%d bytes unsent of an idle connection", n)
+	}
+	const size = 16 << 20 // more than the peer's kernel takes
+	go w.(plugin.Writer).Write([][]byte{make([]byte, size)}, true)
+	until(t, "bytes queued", func() bool { return w.Unsent() > 0 })
+	if _, err := io.ReadFull(c, make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "all acknowledged", func() bool { return w.Unsent() == 0 })
+}

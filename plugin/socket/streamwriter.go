@@ -48,6 +48,20 @@ func (c *stream) writeSome(fd uintptr) bool {
 // plugin.Writer.
 func (c *stream) Close() error { return c.file.Close() }
 
+// Unsent is what the peer has not acknowledged: closing a TCP connection with input that
+// nobody has read discards it. Source: plugin.UnsentWriter, tcp(7) SIOCOUTQ.
+func (c *stream) Unsent() (n int) {
+	if !c.tcp {
+		return 0
+	}
+	c.raw.Control(func(fd uintptr) {
+		if queued, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
+			n = queued
+		}
+	})
+	return n
+}
+
 // unwritten is what is left of messages; the slice and its bytes are the caller's
 // and stay as they are.
 type unwritten struct {

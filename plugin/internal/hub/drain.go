@@ -13,8 +13,8 @@ var errDrained = errors.New("the service is shutting down")
 
 // Drain refuses new clients and ends each of those there are once nothing is owed to
 // it, the idle ones at once. It returns when none is left and no accepted message is
-// unanswered, or when ctx ends: then it ends all clients, and returns how many of them
-// still had output or an answer to come.
+// unanswered, or when ctx ends: then it ends the clients that still have output or an
+// answer to come, and returns how many there were.
 func (h *Hub) Drain(ctx context.Context) (unfinished int) {
 	h.mu.Lock()
 	h.draining = true
@@ -34,14 +34,12 @@ func (h *Hub) Drain(ctx context.Context) (unfinished int) {
 		case <-ticker.C:
 		}
 	}
-	for _, c := range h.snapshot() {
-		if c.Owed() {
-			unfinished++
-		}
+	left := h.snapshot()
+	for _, c := range left {
 		c.end(errDrained)
 	}
 	h.relay.Flush()
-	return unfinished
+	return len(left)
 }
 
 func (h *Hub) flushAll() {

@@ -26,8 +26,8 @@ var receptions = sync.Pool{New: func() any { return new(reception) }}
 // while a destination pushes back on a stream, at most push_back. The error says only
 // that the client is closed.
 func (c *Client) Receive(payload []byte) error {
-	if !c.begin(len(payload)) {
-		return ErrClosed
+	if err := c.begin(len(payload)); err != nil {
+		return err
 	}
 	defer c.settle()
 	h := c.hub

@@ -35,11 +35,14 @@ func (c *Client) retire(cause error, until time.Time) {
 	}
 }
 
-// endRetired ends a retired client that nothing is owed to. It is called when the
+// endRetired ends a retired client that nothing is owed to and that has got all. It is called when the
 // queue has become empty, after a message was received, and by the sweeper.
 func (c *Client) endRetired() bool {
 	r := c.retired.Load()
 	if r == nil || c.Owed() {
+		return false
+	}
+	if w, ok := c.w.(interface{ Unsent() int }); ok && w.Unsent() > 0 {
 		return false
 	}
 	c.end(r.cause)
@@ -93,8 +96,8 @@ func (h *Hub) sweepRetiring(now time.Time) (more bool) {
 // Take counts a message that the service handles itself. Until done is called an
 // answer is owed.
 func (c *Client) Take(size int) (done func(), err error) {
-	if !c.begin(size) {
-		return nil, ErrClosed
+	if err := c.begin(size); err != nil {
+		return nil, err
 	}
 	if c.isRetired() {
 		c.settle()
@@ -108,20 +111,24 @@ func (c *Client) Take(size int) (done func(), err error) {
 	}, nil
 }
 
-// begin counts a message of the client; until settle an answer is owed to it.
-func (c *Client) begin(size int) bool {
+// begin counts a message of the client; until settle an answer is owed to it. A stream
+// that is retired is not read any more, or its answers would never end: begin waits for
+// the end of the client. A datagram source has no end that it could see, and is told.
+func (c *Client) begin(size int) error {
+	if c.isRetired() && !c.ep.cfg.Datagram {
+		c.Flush()
+		<-c.done
+	}
 	c.mu.Lock()
-	open := !c.closed
-	if open {
-		c.answersOwed++
+	defer c.mu.Unlock()
+	if c.closed {
+		return ErrClosed
 	}
-	c.mu.Unlock()
-	if open {
-		c.received.Store(time.Now().UnixNano())
-		c.messagesIn.Add(1)
-		c.hub.page.In(size)
-	}
-	return open
+	c.answersOwed++
+	c.received.Store(time.Now().UnixNano())
+	c.messagesIn.Add(1)
+	c.hub.page.In(size)
+	return nil
 }
 
 // settle is the end of what begin began.

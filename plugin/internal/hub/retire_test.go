@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,15 +21,16 @@ func (s *sink) ended() bool {
 	return s.closed
 }
 
-// A retired client leaves its groups at once, hears what it is owed and nothing more,
-// and ends with the last answer.
+// A retired client leaves its groups at once, hears what it is owed, and ends with the
+// last answer.
 func TestRetire(t *testing.T) {
 	handler := func(context.Context, *shared.Message) (any, error) {
 		<-time.After(time.Second) // synctest
 		return nil, nil
 	}
 	bubble(t, withHandler(handler), func(x *fixture) {
-		p, idle := x.connect(x.json), x.connect(x.json)
+		datagrams := x.endpoint(EndpointConfig{Frame: line, Datagram: true})
+		p, idle := x.connect(datagrams), x.connect(datagrams)
 		p.send(joinRoom, fmt.Sprintf(toService, "1", `,"id":1`))
 		synctest.Wait()
 		p.take()
@@ -78,6 +80,36 @@ func TestRetireIsBounded(t *testing.T) {
 	})
 }
 
+// unsent is a Writer that has something to lose.
+type unsent struct {
+	*sink
+	bytes atomic.Int64
+}
+
+func (u *unsent) Unsent() int { return int(u.bytes.Load()) }
+
+// A retired client is not closed while it has not got what was written.
+func TestRetireWaitsForUnsent(t *testing.T) {
+	bubble(t, nil, func(x *fixture) {
+		u := &unsent{sink: &sink{room: -1, changed: make(chan struct{})}}
+		c, err := x.json.Connect("test", u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.bytes.Store(1)
+		c.Retire(nil)
+		time.Sleep(time.Second) // synctest
+		if u.ended() {
+			t.Error("closed with a byte to lose")
+		}
+		u.bytes.Store(0)
+		time.Sleep(2 * tickEvery) // synctest
+		if !u.ended() {
+			t.Error("goes on")
+		}
+	})
+}
+
 // What the service itself has taken is waited for, and counted.
 func TestTake(t *testing.T) {
 	bubble(t, nil, func(x *fixture) {
@@ -94,6 +126,9 @@ func TestTake(t *testing.T) {
 			t.Error("LastReceived stands still")
 		}
 		p.Retire(nil)
+		late := make(chan error, 1)
+		go func() { _, err := p.Take(1); late <- err }()
+		synctest.Wait()
 		if err := p.Send([]byte("answer")); err != nil || p.ended() {
 			t.Errorf("%v, closed %t", err, p.ended())
 		}
@@ -103,6 +138,9 @@ func TestTake(t *testing.T) {
 		if !p.ended() || p.Owed() {
 			t.Errorf("closed %t, owed %t", p.ended(), p.Owed())
 		}
+		if err := <-late; err != ErrClosed {
+			t.Errorf("taken late: %v", err)
+		}
 		if _, err := p.Take(1); err != ErrClosed {
 			t.Errorf("closed: %v", err)
 		}
@@ -110,7 +148,7 @@ func TestTake(t *testing.T) {
 }
 
 // While one client holds up the drain the others are not kept: an idle one ends at once,
-// one that sends on is told and ends, too.
+// one that sends on is not read any more and ends with its last answer.
 func TestDrainKeepsNobodyElse(t *testing.T) {
 	bubble(t, nil, func(x *fixture) {
 		slow, idle, busy := x.connect(x.json), x.connect(x.json), x.connect(x.json)
@@ -128,11 +166,15 @@ func TestDrainKeepsNobodyElse(t *testing.T) {
 		if !idle.ended() || slow.ended() || busy.ended() {
 			t.Fatalf("closed: idle %t, slow %t, busy %t", idle.ended(), slow.ended(), busy.ended())
 		}
-		busy.send(`{"type":"ping","id":1}`)
-		done()
+		late := make(chan error, 1)
+		go func() { late <- busy.Receive([]byte(`{"type":"ping","id":1}`)) }()
 		synctest.Wait()
-		if got := codes(busy.take()); len(got) != 1 || got[0] != "shutting_down" || !busy.ended() {
-			t.Errorf("busy got %v, closed %t", got, busy.ended())
+		if len(late) != 0 || busy.ended() {
+			t.Fatal("busy was not held")
+		}
+		done()
+		if err := <-late; err != ErrClosed || !busy.ended() || len(busy.take()) != 0 {
+			t.Errorf("busy: %v, closed %t", err, busy.ended())
 		}
 		slow.open()
 		if n := <-unfinished; n != 0 {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/antano/antano/plugin"
+	"github.com/antano/antano/plugin/socket"
 	"github.com/antano/antano/shared"
 )
 
@@ -30,7 +31,24 @@ func main() {
 		fmt.Println("1|99|unix|/nonexistent|grpc")
 		select {}
 	}
+	if m.kind == "slowback" {
+		plugin.Serve(slowback{socket.New(socket.Config{Description: shared.Description{
+			Name: shared.PluginPrefix + m.kind, Version: "1.0.0", ServiceType: m.kind, Transport: shared.TransportUDP, CanSend: true,
+		}})})
+		return
+	}
 	plugin.Serve(m)
+}
+
+// slowback is a udp service whose first process never comes back after its first end.
+type slowback struct{ *socket.SocketService }
+
+func (s slowback) Start(ctx context.Context, host plugin.Host) error {
+	if host.Identity().ProcessID == 1 && host.Identity().Generation > 1 {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return s.SocketService.Start(ctx, host)
 }
 
 type misfit struct {

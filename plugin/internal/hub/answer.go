@@ -130,6 +130,36 @@ func (c *Client) mayHearError() bool {
 	return c.errorsInSecond <= datagramErrors
 }
 
+// mayOwe reports whether there is room for one answer more than the client is owed: what
+// a stream asks beyond that waits, once for push_back, and then is refused until half of
+// the room is free. It is called while a message is received, which is owed itself.
+func (c *Client) mayOwe(w *wait) bool {
+	limit := c.hub.cfg.Params.Limits.ClientQueueBytes
+	for {
+		c.mu.Lock()
+		owed := c.answersOwed - 1
+		if c.out.holds(2*owed, limit) {
+			c.owedSpent = false
+		}
+		if c.out.holds(owed, limit) {
+			c.mu.Unlock()
+			return true
+		}
+		if c.owedSpent || !w.can {
+			c.mu.Unlock()
+			return false
+		}
+		room := c.out.awaitRoom()
+		c.mu.Unlock()
+		if w.on(room) != waitReady {
+			c.mu.Lock()
+			c.owedSpent = true
+			c.mu.Unlock()
+			return false
+		}
+	}
+}
+
 // oweAnswer notes that an answer will be queued later, settleAnswer that it was.
 func (c *Client) oweAnswer() {
 	c.mu.Lock()

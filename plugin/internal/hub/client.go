@@ -35,6 +35,7 @@ type Client struct {
 	out            outbox
 	push           push
 	answersOwed    int   // answers that are still to be queued
+	owedSpent      bool  // push_back is used up for want of room for them
 	errorSecond    int64 // the second that errorsInSecond counts
 	errorsInSecond int
 }

@@ -61,10 +61,19 @@ type outbox struct {
 // answerCost is what an answer that is still to come is expected to take.
 const answerCost = 256
 
+// answerRoom is what answers may take in a queue of the given bound, beside all else: the
+// same, and enough for a few hundred where the bound is small.
+func answerRoom(limit int) int { return max(limit, 64<<10) }
+
 // crowded reports whether answers wait that, with the owed ones to come, use more than
 // half of their room. Where none waits the client reads, and may be owed any number.
 func (o *outbox) crowded(owed, limit int) bool {
-	return o.answers > 0 && o.answers+owed*answerCost > limit/2
+	return o.answers > 0 && o.answers+owed*answerCost > answerRoom(limit)/2
+}
+
+// holds reports whether there is room for the owed answers and one more.
+func (o *outbox) holds(owed, limit int) bool {
+	return o.answers+(owed+1)*answerCost <= answerRoom(limit)
 }
 
 // awaitRoom returns a channel that is closed once relieve finds the queue not crowded.
@@ -104,12 +113,12 @@ func (o *outbox) count(it *item, sign int) {
 	}
 }
 
-// full reports whether it would go over limit: answers have a room of their own, as
-// large as that for all others. One message always fits.
+// full reports whether it would go over limit; answers have a room of their own. One
+// message always fits.
 func (o *outbox) full(it *item, limit int) bool {
 	used := o.bytes - o.answers
 	if it.own {
-		used = o.answers
+		used, limit = o.answers, answerRoom(limit)
 	}
 	return used > 0 && used+it.cost() > limit
 }

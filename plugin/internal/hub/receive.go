@@ -157,6 +157,10 @@ func (c *Client) pass(r *reception) {
 		m.Flags |= wire.FlagStream
 	}
 	if len(env.ID) > 0 && c.ep.answers() && c.w != nil {
+		if !c.mayOwe(&r.wait) {
+			c.refuse(env.ID, sentence(shared.CodeOverloaded))
+			return
+		}
 		id := append([]byte(nil), env.ID...)
 		token, ok := h.pending.add(pending{client: c, id: id}, time.Now())
 		if !ok {

@@ -422,9 +422,12 @@ func TestOnReceivedMessageOfDatagrams(t *testing.T) {
 	write(t, c, "hello")
 	read(t, c, c.LocalAddr().String()+" said hello")
 	client := next(t, h.opened)
-	if client.taken != len("hello") || client.Owed() {
-		t.Errorf("%d bytes counted, owed %t", client.taken, client.Owed())
+	until(t, "the call settled", func() bool { return !client.Owed() })
+	client.mu.Lock()
+	if client.taken != len("hello") {
+		t.Errorf("%d bytes counted", client.taken)
 	}
+	client.mu.Unlock()
 	client.owed.Store(1)
 	client.Retire(nil)
 	write(t, c, "more")

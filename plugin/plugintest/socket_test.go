@@ -134,3 +134,45 @@ func TestNeverReads(t *testing.T) {
 		t.Errorf("the writer was not held back: %v", took)
 	}
 }
+
+// A UDP client whose slot is read by another process from now on is no member of its
+// groups here any more: there it is a new client, which joins anew.
+func TestSlotGoesAway(t *testing.T) {
+	h := plugintest.Start(t, socketService(shared.TransportUDP), shared.ServiceParams{})
+	conn, p := dial(t, "udp", h.Address()), h.Peer()
+	buf := make([]byte, 1<<16)
+	ask := func(message string) string {
+		t.Helper()
+		if _, err := fmt.Fprint(conn, message); err != nil {
+			t.Fatal(err)
+		}
+		n, err := conn.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(buf[:n])
+	}
+	const join = `{"type":"join","entity":"room","entity_id":1,"id":1}`
+	if got := ask(join); !strings.Contains(got, `"joined"`) {
+		t.Fatal(got)
+	}
+	h.AssignSlots(0)
+	if n := h.Clients(); n != 0 {
+		t.Errorf("%d clients of slots that another process reads", n)
+	}
+	p.Send(`{"entity":"room","entity_id":1,"message":"lost","id":1}`)
+	if got := p.Next(); !strings.Contains(got, `"no_such_entity"`) {
+		t.Error(got)
+	}
+	h.AssignSlots(^uint64(0))
+	if got := ask(join); !strings.Contains(got, `"joined"`) {
+		t.Fatal(got)
+	}
+	p.Send(`{"entity":"room","entity_id":1,"message":"once","id":2}`)
+	if got := p.Next(); !strings.Contains(got, `"delivered":1`) {
+		t.Error(got)
+	}
+	if n, err := conn.Read(buf); err != nil || !strings.Contains(string(buf[:n]), `"once"`) {
+		t.Errorf("%s, %v", buf[:n], err)
+	}
+}

@@ -6,35 +6,16 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/antano/antano/manager/internal/control"
-	"github.com/antano/antano/manager/internal/params"
 	"github.com/antano/antano/manager/internal/relay"
 	"github.com/antano/antano/manager/internal/runtimedir"
 	"github.com/antano/antano/shared"
 )
-
-// Config says what to run.
-type Config struct {
-	Params        string // path of the params file; empty: the built-in development params
-	PluginDirs    []string
-	ServerID      int
-	ServerIDGiven bool
-	Address       string // replaces host in every row; empty: as params say
-	RuntimeDir    string // empty: that of the server id
-	Version       string
-	Logger        hclog.Logger
-	// OnReady is told once, when every process is ready or failed and every service
-	// has a ready one.
-	OnReady func(Status)
-}
 
 // Server is one antano server: a plan, and what runs it. Source:
 // docs/architecture.md "Start-up".
@@ -54,136 +35,6 @@ type Server struct {
 	services []*Service
 	internal *Service
 	killed   bool
-}
-
-// Load reads params, finds and describes the plugins and makes the plan. It starts
-// nothing that stays. All mistakes are reported at once; errors that only a change
-// of configuration mends wrap ErrConfig, those of the command line ErrUsage.
-func Load(ctx context.Context, cfg Config) (*Server, error) {
-	if err := checkFlags(cfg); err != nil {
-		return nil, usageError{err}
-	}
-	p, server, rows, err := readParams(cfg)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := RuntimeDir(cfg.RuntimeDir, server.ID)
-	if err != nil {
-		return nil, err
-	}
-	if err := runtimedir.Check(dir); err != nil {
-		return nil, usageError{err}
-	}
-	plugins, issues := findPlugins(ctx, cfg, rows)
-	if ctx.Err() != nil { // what the plugins did not say is not their fault
-		return nil, fmt.Errorf("ask the plugins what they are: %w", ctx.Err())
-	}
-	plan, err := makePlan(p, server, rows, plugins, dir)
-	if len(issues) > 0 {
-		var more params.Errors
-		if errors.As(err, &more) {
-			issues = append(issues, more...)
-		}
-		slices.SortStableFunc(issues, func(a, b params.Issue) int { return a.Line - b.Line })
-		return nil, configError{issues}
-	}
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{cfg: cfg, plan: plan, started: time.Now(), released: make(chan struct{})}
-	s.unix, err = findInternal(ctx, cfg, plugins)
-	if err != nil {
-		cfg.Logger.Warn("the internal service is not available, so send and listen are not", "err", err)
-	}
-	return s, nil
-}
-
-// checkFlags looks at what does not depend on params.
-func checkFlags(cfg Config) error {
-	if cfg.ServerIDGiven && (cfg.ServerID < 1 || cfg.ServerID > 255) {
-		return fmt.Errorf("server %d cannot be: ids are from 1 to 255; change --id", cfg.ServerID)
-	}
-	if err := params.CheckHost(cfg.Address); err != nil {
-		return fmt.Errorf("--address %w", err)
-	}
-	return nil
-}
-
-// readParams reads the file, or the built-in params, and picks one server.
-func readParams(cfg Config) (*params.Params, params.Server, []params.Row, error) {
-	if cfg.Params == "" {
-		id := 1
-		if cfg.ServerIDGiven {
-			id = cfg.ServerID
-		}
-		dir, err := RuntimeDir(cfg.RuntimeDir, id)
-		if err != nil {
-			return nil, params.Server{}, nil, err
-		}
-		p := params.Development(dir)
-		for i := range p.Services {
-			p.Services[i].AntanoServerID = id
-		}
-		return selectServer(p, cfg)
-	}
-	p, err := params.Load(cfg.Params)
-	if err != nil {
-		return nil, params.Server{}, nil, configError{err}
-	}
-	return selectServer(p, cfg)
-}
-
-func selectServer(p *params.Params, cfg Config) (*params.Params, params.Server, []params.Row, error) {
-	server, rows, err := p.SelectServer(cfg.ServerID, cfg.ServerIDGiven)
-	switch {
-	case errors.Is(err, params.ErrAmbiguousServer):
-		return nil, server, nil, usageError{err}
-	case err != nil:
-		return nil, server, nil, configError{err}
-	}
-	if cfg.Address != "" {
-		for i := range rows {
-			rows[i].Host = cfg.Address
-		}
-	}
-	return p, server, rows, nil
-}
-
-// RuntimeDir is the runtime directory of a server: flag when given, else the default
-// for its id. It need not exist.
-func RuntimeDir(flag string, serverID int) (string, error) { return runtimedir.Choose(flag, serverID) }
-
-// Plan is what the server runs.
-func (s *Server) Plan() *Plan { return s.plan }
-
-// CheckAddresses binds every address of the plan and lets go of it again. Addresses
-// that a server in the same runtime directory holds by itself are not tried.
-func (s *Server) CheckAddresses() error {
-	own := map[string]bool{}
-	if c, err := Connect(s.plan.RuntimeDir); err == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		defer cancel()
-		if st, err := c.Status(ctx); err == nil {
-			for _, svc := range st.Services {
-				own[svc.Type+" "+svc.Address] = true // with the address resolved
-			}
-		}
-	}
-	var all []error
-	for _, row := range s.plan.Services {
-		if own[row.Params.ServiceType+" "+row.resolved()] {
-			continue
-		}
-		if filepath.Dir(row.Params.Endpoint) == s.plan.RuntimeDir {
-			continue // a directory that `run` makes, and empties, for itself
-		}
-		probe := &Service{plan: row}
-		if err := probe.bind(); err != nil {
-			all = append(all, fmt.Errorf("service %s: %w", row.Params.Name, err))
-		}
-		probe.close()
-	}
-	return errors.Join(all...)
 }
 
 // Run runs the server until ctx ends, then drains and stops it, and returns when no

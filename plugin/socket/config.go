@@ -11,7 +11,8 @@ import (
 // Config is what a SocketService is made of.
 type Config struct {
 	// Description is what Describe returns. Formats that are nil mean all built-in
-	// ones; Transport says which sockets the manager opens.
+	// ones, an empty name the file's usual one, an empty version what the Go tool
+	// noted; Transport says which sockets the manager opens.
 	shared.Description
 
 	// OnReceivedMessage, when set, gets each message as it came, without framing,
@@ -20,12 +21,12 @@ type Config struct {
 	// (*shared.Error) or `unsupported`. It is called in order for one client and
 	// concurrently for different stream clients; clients of one datagram socket share
 	// a goroutine. It may block for Host.HandlerTimeout, with which ctx ends. message
-	// is valid until it returns. A response that cannot be sent is counted and logged. Source: the seed's on_received_message.
+	// is valid until it returns. A response that cannot be sent is counted and logged.
+	// Source: the seed's on_received_message.
 	OnReceivedMessage func(ctx context.Context, message []byte, address string, client plugin.Client) (response []byte, err error)
 }
 
-// What holds where params say nothing. Source: docs/params.md, docs/architecture.md "Sockets",
-// "Guarantees".
+// What holds where params say nothing. Source: docs/architecture.md "Sockets".
 const (
 	siblingPause    = 2 * time.Millisecond // how long a process above its share leaves a connection to others
 	defaultIdle     = 5 * time.Minute      // a datagram source is forgotten

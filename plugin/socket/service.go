@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -59,6 +60,12 @@ var (
 
 // New returns a service that is not started. It opens nothing.
 func New(config Config) *SocketService {
+	if config.Name == "" {
+		config.Name = shared.PluginPrefix + config.ServiceType
+	}
+	if config.Version == "" {
+		config.Version = buildVersion()
+	}
 	if config.FormatsIn == nil {
 		config.FormatsIn = builtInFormats
 	}
@@ -72,6 +79,14 @@ func New(config Config) *SocketService {
 		slots:     make(map[int]*slot),
 		done:      make(chan struct{}),
 	}
+}
+
+// buildVersion is what the Go tool noted in the binary.
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
 }
 
 // Describe says what the service is. Source: plugin.Service.

@@ -4,35 +4,21 @@
 package main
 
 import (
-	"runtime/debug"
-
 	"github.com/antano/antano/plugin"
 	"github.com/antano/antano/plugin/socket"
 	"github.com/antano/antano/shared"
 )
 
-// version is set when a release is built (-ldflags "-X main.version=...").
+// version is set by make build; without it the SDK shows what the Go tool noted.
 var version string
 
 func main() { plugin.Serve(service()) }
 
 func service() *socket.SocketService {
 	return socket.New(socket.Config{Description: shared.Description{
-		Name:        "antano-service-udp",
-		Version:     versionOr(version),
+		Version:     version,
 		ServiceType: "udp",
 		Transport:   shared.TransportUDP,
 		CanSend:     true,
 	}})
-}
-
-// versionOr falls back to what the Go tool noted in the binary.
-func versionOr(version string) string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
-	}
-	return "unknown"
 }

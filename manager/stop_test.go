@@ -162,13 +162,13 @@ service_type: [{name: never}]
 active_service:
   - {id: 8, service_type: never, name: good, processes: 1}
   - {id: 9, service_type: never, name: bad, processes: 1, restart: {limit: 2, delay: 10ms}}
-timeouts: {start: 300ms, stop: 1s}
+timeouts: {start: 1s, stop: 1s}
 `)
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = run(t, s).awaitEnd()
-	if ExitCode(err) != 1 || !strings.Contains(err.Error(), "service bad") || !strings.Contains(err.Error(), "not ready within 300ms") {
+	if ExitCode(err) != 1 || !strings.Contains(err.Error(), "service bad") || !strings.Contains(err.Error(), "not ready within 1s") {
 		t.Errorf("exit %d: %v", ExitCode(err), err)
 	}
 	leftNothing(t, dir)

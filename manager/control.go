@@ -71,7 +71,7 @@ const clientsTime = 5 * time.Second
 func (b backend) Clients(ctx context.Context, service string) (any, error) {
 	svc := b.find(service)
 	if svc == nil {
-		return nil, fmt.Errorf("%w: no service %q; 'antano status' lists them", control.ErrNotFound, service)
+		return nil, fmt.Errorf("service %q %w; 'antano status' lists the services", service, control.ErrNotFound)
 	}
 	ctx, cancel := context.WithTimeout(ctx, clientsTime)
 	defer cancel()

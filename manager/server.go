@@ -52,12 +52,17 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		s.cfg.Logger.Warn("a connection to the relay socket was refused", "err", err)
 	}})
 	defer s.closeServices()
+	var unusable []error // all of them: one run shows every address in use
 	for _, row := range s.plan.Services {
 		svc, err := GetService(row, s)
 		if err != nil {
-			return err
+			unusable = append(unusable, err)
+			continue
 		}
 		s.add(svc)
+	}
+	if len(unusable) > 0 {
+		return errors.Join(unusable...)
 	}
 	if ctx.Err() != nil {
 		return nil // told to stop before there was anything to stop

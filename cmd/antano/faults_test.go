@@ -313,6 +313,7 @@ func TestExitCodes(t *testing.T) {
 	port := taken.Addr().(*net.TCPAddr).Port
 	bad := file("bad.yaml", "active_service:\n  - {id: 1, service_type: tcp, prot: 1}\n  - {id: 1, service_type: nope, port: 0}\n")
 	inUse := file("inuse.yaml", fmt.Sprintf("active_service:\n  - {id: 1, service_type: tcp, host: 127.0.0.1, port: %d}\n", port))
+	both := file("both.yaml", fmt.Sprintf("active_service:\n  - {id: 1, name: one, service_type: tcp, host: 127.0.0.1, port: %d}\n  - {id: 2, name: two, service_type: unix, endpoint: /dev/null}\n", port))
 	good := file("good.yaml", "active_service:\n  - {id: 1, service_type: tcp, host: 127.0.0.1, port: 0}\n")
 	two := file("two.yaml", "antano_server:\n  - {id: 1, name: a}\n  - {id: 2, name: b}\nactive_service:\n  - {id: 1, service_type: tcp, host: 127.0.0.1, port: 0}\n")
 	empty := filepath.Join(dir, "empty")
@@ -346,6 +347,7 @@ func TestExitCodes(t *testing.T) {
 		{"not executable", []string{"validate", "--params", good, "--plugin-dir", notExecutable}, 78, []string{"chmod"}},
 		{"wrong architecture", []string{"validate", "--params", good, "--plugin-dir", wrongArch}, 78, []string{"arch"}},
 		{"port in use", []string{"run", "-d", "--params", inUse}, 1, []string{fmt.Sprint(port), "in use"}},
+		{"all ports in use", []string{"run", "-d", "--params", both}, 1, []string{"service one", "service two"}},
 		{"validate sees the port", []string{"validate", "--params", inUse}, 1, []string{fmt.Sprint(port), "in use"}},
 		{"no server", []string{"status"}, 1, []string{rt}},
 		{"good", []string{"validate", "--params", good}, 0, nil},

@@ -7,7 +7,7 @@ import (
 	"github.com/antano/antano/shared"
 )
 
-// object128 is a message object of 128 bytes, as the yardstick of issue A has it.
+// object128 is a message object of 128 bytes.
 var object128 = func() []byte {
 	const head, tail = `{"entity":"client","entity_id":35188667056129,"id":17,"message":{"text":"`, `"}}`
 	return []byte(head + strings.Repeat("x", 128-len(head)-len(tail)) + tail)

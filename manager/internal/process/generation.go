@@ -65,7 +65,7 @@ func (g *generation) start(ctx, start context.Context) bool {
 			return false
 		case err != nil:
 			g.cause = g.timeout(ctx, start, err).Error()
-			if start.Err() == nil {
+			if !over(start) {
 				g.wait(exitGrace)
 			}
 			g.kill(ctx)
@@ -139,9 +139,19 @@ func (g *generation) call(f func() error) <-chan error {
 	return result
 }
 
+// overSlack is how much earlier than ours the clock of a call may run out: it has the
+// same deadline and a timer of its own.
+const overSlack = 10 * time.Millisecond
+
+// over reports whether the time for the start is up.
+func over(start context.Context) bool {
+	deadline, ok := start.Deadline()
+	return start.Err() != nil || ok && time.Until(deadline) < overSlack
+}
+
 // timeout says so in words when err is that the start took too long.
 func (g *generation) timeout(ctx, start context.Context, err error) error {
-	if start.Err() != nil && ctx.Err() == nil {
+	if over(start) && ctx.Err() == nil {
 		return fmt.Errorf("not ready within %s of its start: %w", g.p.cfg.Timeouts.Start, err)
 	}
 	return fmt.Errorf("start failed: %w", err)

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
@@ -204,7 +205,7 @@ func bareStart() (float64, error) {
 		HandshakeConfig:  goplugin.HandshakeConfig{ProtocolVersion: shared.ProtocolVersion, MagicCookieKey: shared.CookieKey, MagicCookieValue: shared.CookieValue},
 		VersionedPlugins: map[int]goplugin.PluginSet{shared.ProtocolVersion: {"service": &clientPlugin{}}},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		Cmd:              exec.Command(self), Logger: quiet,
+		Cmd:              exec.Command(self), Logger: hclog.NewNullLogger(),
 	})
 	defer client.Kill()
 	rpc, err := client.Client()

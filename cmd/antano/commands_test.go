@@ -322,3 +322,23 @@ active_service:
 		t.Errorf("client id %d is not of server 4, %v", id, err)
 	}
 }
+
+// TestStatusWatch prints the status again every second until it is interrupted.
+func TestStatusWatch(t *testing.T) {
+	t.Parallel()
+	s := start(t, threeServices)
+	out := &lockedBuffer{}
+	cmd := exec.Command(filepath.Join(binDir, "antano"), "status", "--watch", "--runtime-dir", s.runtimeDir())
+	cmd.Stdout = out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill() }()
+	eventually(t, "the status is printed twice", func() bool { return strings.Count(out.String(), "server 1: ready") >= 2 })
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("an interrupted watch ends with %v", err)
+	}
+}

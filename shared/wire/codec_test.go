@@ -64,26 +64,52 @@ func TestControlRoundTrip(t *testing.T) {
 	credit := Credit{Lane{KindService, 3}, 4}
 	pause := Pause{5, 6, 7}
 	health := HealthOK{8, []byte("slot-3 hangs")}
+	transfer := Transfer{hello, 6}
+	out := MoveOut{7, ScopeSlots, 1 << 63}
+	source := Source{8, 63, []byte("state")}
+	member := Member{9, -2, []byte("room")}
+	sender := SenderPause{-10, 11, 12}
+	held := Range{13, Sequences{14, 15}}
+	ack := Ack{16, 17}
 	for _, tt := range []struct {
-		name    string
-		frame   []byte
-		typ     Type
-		want    any
-		openEnd bool
+		name  string
+		frame []byte
+		typ   Type
+		want  any
+		fixed int // bytes before an open end; 0: it has none
 	}{
-		{"hello", AppendHello(nil, &hello), TypeHello, hello, false},
-		{"welcome", AppendWelcome(nil, &welcome), TypeWelcome, welcome, false},
-		{"sequences", AppendSequences(nil, sequences), TypeSequences, sequences, false},
-		{"result", AppendResult(nil, &result), TypeResult, result, false},
-		{"subscribe", AppendGroup(nil, TypeSubscribe, &group), TypeSubscribe, group, false},
-		{"unsubscribe", AppendGroup(nil, TypeUnsubscribe, &group), TypeUnsubscribe, group, false},
-		{"credit", AppendCredit(nil, &credit), TypeCredit, credit, false},
-		{"pause", AppendPause(nil, TypePause, &pause), TypePause, pause, false},
-		{"resume", AppendPause(nil, TypeResume, &pause), TypeResume, pause, false},
-		{"health", AppendHealth(nil, 77), TypeHealth, uint64(77), false},
-		{"health ok", AppendHealthOK(nil, &health), TypeHealthOK, health, true},
-		{"slots", AppendSlots(nil, TypeSlots, 1<<63), TypeSlots, uint64(1 << 63), false},
-		{"slots ok", AppendSlots(nil, TypeSlotsOK, 3), TypeSlotsOK, uint64(3), false},
+		{"hello", AppendHello(nil, &hello), TypeHello, hello, 0},
+		{"welcome", AppendWelcome(nil, &welcome), TypeWelcome, welcome, 0},
+		{"sequences", AppendSequences(nil, sequences), TypeSequences, sequences, 0},
+		{"result", AppendResult(nil, &result), TypeResult, result, 0},
+		{"subscribe", AppendGroup(nil, TypeSubscribe, &group), TypeSubscribe, group, 0},
+		{"unsubscribe", AppendGroup(nil, TypeUnsubscribe, &group), TypeUnsubscribe, group, 0},
+		{"credit", AppendCredit(nil, &credit), TypeCredit, credit, 0},
+		{"pause", AppendPause(nil, TypePause, &pause), TypePause, pause, 0},
+		{"resume", AppendPause(nil, TypeResume, &pause), TypeResume, pause, 0},
+		{"health", AppendHealth(nil, 77), TypeHealth, uint64(77), 0},
+		{"health ok", AppendHealthOK(nil, &health), TypeHealthOK, health, 8},
+		{"slots", AppendSlots(nil, TypeSlots, 1<<63), TypeSlots, uint64(1 << 63), 0},
+		{"slots ok", AppendSlots(nil, TypeSlotsOK, 3), TypeSlotsOK, uint64(3), 0},
+		{"transfer", AppendTransfer(nil, &transfer), TypeTransfer, transfer, 0},
+		{"move out", AppendMoveOut(nil, &out), TypeMoveOut, out, 0},
+		{"move in", AppendMove(nil, TypeMoveIn, 1), TypeMoveIn, uint64(1), 0},
+		{"move ready", AppendMove(nil, TypeMoveReady, 2), TypeMoveReady, uint64(2), 0},
+		{"move cut", AppendMove(nil, TypeMoveCut, 3), TypeMoveCut, uint64(3), 0},
+		{"move abort", AppendMove(nil, TypeMoveAbort, 4), TypeMoveAbort, uint64(4), 0},
+		{"source", AppendSource(nil, TypeSource, &source), TypeSource, source, 9},
+		{"source gone", AppendSourceGone(nil, 5), TypeSourceGone, uint64(5), 0},
+		{"member", AppendMember(nil, TypeMember, &member), TypeMember, member, 0},
+		{"no member", AppendMember(nil, TypeNoMember, &member), TypeNoMember, member, 0},
+		{"restore", AppendSource(nil, TypeRestore, &source), TypeRestore, source, 9},
+		{"pause sender", AppendSenderPause(nil, TypePauseSender, &sender), TypePauseSender, sender, 0},
+		{"resume sender", AppendSenderPause(nil, TypeResumeSender, &sender), TypeResumeSender, sender, 0},
+		{"rejoin", AppendRejoin(nil, &hello), TypeRejoin, hello, 0},
+		{"range", AppendRange(nil, &held), TypeRange, held, 0},
+		{"hold", AppendHold(nil, TypeHold, HoldAll), TypeHold, HoldAll, 0},
+		{"held", AppendHold(nil, TypeHeld, HoldMessages), TypeHeld, HoldMessages, 0},
+		{"give sockets", AppendMove(nil, TypeGiveSockets, 6), TypeGiveSockets, uint64(6), 0},
+		{"ack", AppendAck(nil, &ack), TypeAck, ack, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, n, _, err := Next(append(tt.frame, 1, 2, 3))
@@ -95,14 +121,14 @@ func TestControlRoundTrip(t *testing.T) {
 				t.Fatalf("got %+v, %v; want %+v", got, err, tt.want)
 			}
 			for cut := range len(f.Body) {
-				if tt.openEnd && cut >= 8 {
+				if tt.fixed > 0 && cut >= tt.fixed {
 					break
 				}
 				if _, err := parseAs(tt.typ, f.Body[:cut]); !errors.Is(err, ErrFrame) {
 					t.Errorf("cut to %d bytes: %v", cut, err)
 				}
 			}
-			if _, err := parseAs(tt.typ, append(bytes.Clone(f.Body), 0)); !tt.openEnd && !errors.Is(err, ErrFrame) {
+			if _, err := parseAs(tt.typ, append(bytes.Clone(f.Body), 0)); tt.fixed == 0 && !errors.Is(err, ErrFrame) {
 				t.Errorf("a byte too many: %v", err)
 			}
 		})
@@ -112,7 +138,7 @@ func TestControlRoundTrip(t *testing.T) {
 // parseAs parses a body as a frame of type t and returns the value.
 func parseAs(t Type, body []byte) (any, error) {
 	switch t {
-	case TypeHello:
+	case TypeHello, TypeRejoin:
 		var v Hello
 		err := v.Parse(body)
 		return v, err
@@ -140,7 +166,7 @@ func parseAs(t Type, body []byte) (any, error) {
 		var v Pause
 		err := v.Parse(body)
 		return v, err
-	case TypeHealth, TypeSlots, TypeSlotsOK:
+	case TypeHealth, TypeSlots, TypeSlotsOK, TypeMoveIn, TypeMoveReady, TypeMoveCut, TypeMoveAbort, TypeGiveSockets, TypeSourceGone:
 		return ParseU64(body)
 	case TypeHealthOK:
 		var v HealthOK
@@ -148,6 +174,42 @@ func parseAs(t Type, body []byte) (any, error) {
 		return v, err
 	case TypeSequences:
 		var v Sequences
+		err := v.Parse(body)
+		return v, err
+	case TypeHold, TypeHeld:
+		return ParseHold(body)
+	}
+	return parseMoved(t, body)
+}
+
+func parseMoved(t Type, body []byte) (any, error) {
+	switch t {
+	case TypeTransfer:
+		var v Transfer
+		err := v.Parse(body)
+		return v, err
+	case TypeMoveOut:
+		var v MoveOut
+		err := v.Parse(body)
+		return v, err
+	case TypeSource, TypeRestore:
+		var v Source
+		err := v.Parse(body)
+		return v, err
+	case TypeMember, TypeNoMember:
+		var v Member
+		err := v.Parse(body)
+		return v, err
+	case TypePauseSender, TypeResumeSender:
+		var v SenderPause
+		err := v.Parse(body)
+		return v, err
+	case TypeRange:
+		var v Range
+		err := v.Parse(body)
+		return v, err
+	case TypeAck:
+		var v Ack
 		err := v.Parse(body)
 		return v, err
 	}
@@ -189,6 +251,20 @@ func TestRefused(t *testing.T) {
 		var g Group
 		if err := g.Parse(AppendGroup(nil, TypeSubscribe, &Group{1, 1, []byte(name)})[HeaderSize:]); !errors.Is(err, ErrFrame) {
 			t.Errorf("subscribe to %q: %v", name, err)
+		}
+	}
+	for name, frame := range map[string][]byte{
+		"move out with scope 0":      AppendMoveOut(nil, &MoveOut{Scope: 0}),
+		"move out with scope 3":      AppendMoveOut(nil, &MoveOut{Scope: 3}),
+		"source on slot 64":          AppendSource(nil, TypeSource, &Source{Slot: 64}),
+		"source with too much state": AppendSource(nil, TypeSource, &Source{State: make([]byte, MaxState+1)}),
+		"member of a client":         AppendMember(nil, TypeMember, &Member{Entity: []byte("client")}),
+		"member of nothing":          AppendMember(nil, TypeNoMember, &Member{}),
+		"hold 0":                     AppendHold(nil, TypeHold, 0),
+		"held 3":                     AppendHold(nil, TypeHeld, 3),
+	} {
+		if _, err := parseAs(Type(frame[4]), frame[HeaderSize:]); !errors.Is(err, ErrFrame) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	var c Credit

@@ -54,6 +54,16 @@ func TestDocumentedTypes(t *testing.T) {
 		TypeHealth: len(AppendHealth(nil, 0)), TypeHealthOK: len(AppendHealthOK(nil, &HealthOK{})),
 		TypeSlots: len(AppendSlots(nil, TypeSlots, 0)), TypeSlotsOK: len(AppendSlots(nil, TypeSlotsOK, 0)),
 		TypeMoreSequences: len(AppendEmpty(nil, TypeMoreSequences)), TypeSequences: len(AppendSequences(nil, Sequences{})),
+		TypeTransfer: len(AppendTransfer(nil, &Transfer{})), TypeMoveOut: len(AppendMoveOut(nil, &MoveOut{})),
+		TypeMoveIn: len(AppendMove(nil, TypeMoveIn, 0)), TypeMoveReady: len(AppendMove(nil, TypeMoveReady, 0)),
+		TypeMoveCut: len(AppendMove(nil, TypeMoveCut, 0)), TypeMoveAbort: len(AppendMove(nil, TypeMoveAbort, 0)),
+		TypeSource: len(AppendSource(nil, TypeSource, &Source{})), TypeSourceGone: len(AppendSourceGone(nil, 0)),
+		TypeMember: len(AppendMember(nil, TypeMember, &Member{})), TypeNoMember: len(AppendMember(nil, TypeNoMember, &Member{})),
+		TypeRestore:     len(AppendSource(nil, TypeRestore, &Source{})),
+		TypePauseSender: len(AppendSenderPause(nil, TypePauseSender, &SenderPause{})), TypeResumeSender: len(AppendSenderPause(nil, TypeResumeSender, &SenderPause{})),
+		TypeRejoin: len(AppendRejoin(nil, &Hello{})), TypeRange: len(AppendRange(nil, &Range{})), TypeRejoined: len(AppendEmpty(nil, TypeRejoined)),
+		TypeHold: len(AppendHold(nil, TypeHold, 0)), TypeHeld: len(AppendHold(nil, TypeHeld, 0)),
+		TypeGiveSockets: len(AppendMove(nil, TypeGiveSockets, 0)), TypeAck: len(AppendAck(nil, &Ack{})),
 	}
 	if len(rows) != len(typeNames)-1 || len(sizes) != len(rows) {
 		t.Fatalf("%d types are documented, %d exist, %d have sizes", len(rows), len(typeNames)-1, len(sizes))

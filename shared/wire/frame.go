@@ -28,6 +28,26 @@ const (
 	TypeSlotsOK       Type = 13 // P→M: the slots it reads now
 	TypeMoreSequences Type = 14 // P→M: client sequences run out
 	TypeSequences     Type = 15 // M→P: a fresh range
+	TypeTransfer      Type = 16 // P→M, first frame of a transfer connection
+	TypeMoveOut       Type = 17 // M→P: hand clients over
+	TypeMoveIn        Type = 18 // M→P: take them
+	TypeMoveReady     Type = 19 // P→M: all frames before this one belong to before the cut
+	TypeMoveCut       Type = 20 // M→P: from here on they are the other process's
+	TypeMoveAbort     Type = 21 // both ways: go on as before
+	TypeSource        Type = 22 // P→M: a datagram client that outlives the process
+	TypeSourceGone    Type = 23 // P→M
+	TypeMember        Type = 24 // both ways: a source is in a group
+	TypeNoMember      Type = 25 // P→M
+	TypeRestore       Type = 26 // M→P: a source of a process that is gone
+	TypePauseSender   Type = 27 // P→M→P: a handler's queue is full
+	TypeResumeSender  Type = 28 // P→M→P: it has room again
+	TypeRejoin        Type = 29 // P→M, first frame to a successor of the manager
+	TypeRange         Type = 30 // P→M, after rejoin: client sequences that the process holds
+	TypeRejoined      Type = 31 // P→M: that was all
+	TypeHold          Type = 32 // M→P: stop sending
+	TypeHeld          Type = 33 // P→M: it has
+	TypeGiveSockets   Type = 34 // M→P: hand the listening sockets to the manager
+	TypeAck           Type = 35 // both ways: message frames read so far
 )
 
 var typeNames = [...]string{
@@ -35,6 +55,11 @@ var typeNames = [...]string{
 	TypeSubscribe: "subscribe", TypeUnsubscribe: "unsubscribe", TypeCredit: "credit", TypePause: "pause",
 	TypeResume: "resume", TypeHealth: "health", TypeHealthOK: "health ok", TypeSlots: "slots",
 	TypeSlotsOK: "slots ok", TypeMoreSequences: "more sequences", TypeSequences: "sequences",
+	TypeTransfer: "transfer", TypeMoveOut: "move out", TypeMoveIn: "move in", TypeMoveReady: "move ready",
+	TypeMoveCut: "move cut", TypeMoveAbort: "move abort", TypeSource: "source", TypeSourceGone: "source gone",
+	TypeMember: "member", TypeNoMember: "no member", TypeRestore: "restore", TypePauseSender: "pause sender",
+	TypeResumeSender: "resume sender", TypeRejoin: "rejoin", TypeRange: "range", TypeRejoined: "rejoined",
+	TypeHold: "hold", TypeHeld: "held", TypeGiveSockets: "give sockets", TypeAck: "ack",
 }
 
 // String returns the name that docs/protocol.md has for t.

@@ -110,6 +110,15 @@ func FuzzControl(f *testing.F) {
 		AppendHealthOK(nil, &HealthOK{1, []byte("x")}),
 		AppendSlots(nil, TypeSlots, 1),
 		AppendSequences(nil, Sequences{1, 2}),
+		AppendTransfer(nil, &Transfer{Hello{Version: 1, Process: 2}, 3}),
+		AppendMoveOut(nil, &MoveOut{1, ScopeAll, 0}),
+		AppendMove(nil, TypeMoveCut, 1),
+		AppendSource(nil, TypeSource, &Source{1, 2, []byte("x")}),
+		AppendMember(nil, TypeMember, &Member{1, 2, []byte("room")}),
+		AppendSenderPause(nil, TypePauseSender, &SenderPause{1, 2, 3}),
+		AppendRange(nil, &Range{1, Sequences{2, 3}}),
+		AppendHold(nil, TypeHold, HoldAll),
+		AppendAck(nil, &Ack{1, 2}),
 	} {
 		f.Add(frame[4], frame[HeaderSize:])
 	}
@@ -149,6 +158,22 @@ func appendAs(t Type, v any) []byte {
 		return AppendHealthOK(nil, &v)
 	case Sequences:
 		return AppendSequences(nil, v)
+	case Transfer:
+		return AppendTransfer(nil, &v)
+	case MoveOut:
+		return AppendMoveOut(nil, &v)
+	case Source:
+		return AppendSource(nil, t, &v)
+	case Member:
+		return AppendMember(nil, t, &v)
+	case SenderPause:
+		return AppendSenderPause(nil, t, &v)
+	case Range:
+		return AppendRange(nil, &v)
+	case Hold:
+		return AppendHold(nil, t, v)
+	case Ack:
+		return AppendAck(nil, &v)
 	}
 	return nil
 }

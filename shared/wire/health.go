@@ -17,7 +17,8 @@ func appendU64(dst []byte, t Type, v uint64) []byte {
 	return end(binary.BigEndian.AppendUint64(dst, v), at)
 }
 
-// ParseU64 reads the body of health, slots and slots ok.
+// ParseU64 reads the body of health, slots, slots ok, source gone, and of the frames
+// of AppendMove.
 func ParseU64(body []byte) (uint64, error) {
 	c := cursor{b: body}
 	v := c.u64()

@@ -10,7 +10,7 @@ const SecretSize = 32
 // HelloSize is the size of a hello as a frame.
 const HelloSize = HeaderSize + 1 + 2 + 4 + SecretSize
 
-// Hello is a plugin's first frame.
+// Hello is a plugin's first frame: a hello, a rejoin, and part of a transfer.
 type Hello struct {
 	Version    uint8
 	Process    uint16
@@ -21,19 +21,26 @@ type Hello struct {
 // AppendHello appends h as a frame.
 func AppendHello(dst []byte, h *Hello) []byte {
 	dst, at := begin(dst, TypeHello)
+	return end(h.append(dst), at)
+}
+
+func (h *Hello) append(dst []byte) []byte {
 	dst = append(dst, h.Version)
 	dst = binary.BigEndian.AppendUint16(dst, h.Process)
 	dst = binary.BigEndian.AppendUint32(dst, h.Generation)
-	dst = append(dst, h.Secret[:]...)
-	return end(dst, at)
+	return append(dst, h.Secret[:]...)
 }
 
-// Parse reads the body of a hello.
+// Parse reads the body of a hello or a rejoin.
 func (h *Hello) Parse(body []byte) error {
 	c := cursor{b: body}
+	h.read(&c)
+	return c.done("hello")
+}
+
+func (h *Hello) read(c *cursor) {
 	h.Version, h.Process, h.Generation = c.u8(), c.u16(), c.u32()
 	copy(h.Secret[:], c.take(SecretSize))
-	return c.done("hello")
 }
 
 // Welcome is the manager's answer to a hello. Sequences and Window are the first

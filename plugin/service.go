@@ -129,12 +129,12 @@ type Client interface {
 	// Receive takes one message as the client sent it, without framing, and does
 	// what it says. It blocks while the destination pushes back, at most
 	// `push_back`. payload is not kept. What is wrong with the message is answered
-	// and counted here; the error says only that the client is closed.
+	// and counted here; the error says only that the client is closed, or is ErrMoved.
 	Receive(payload []byte) error
 	// Take counts a message of size bytes that the service handles itself instead of
 	// giving it to Receive. Until done is called the client is owed an answer, which a
 	// drain waits for; call it once, from any goroutine. The error is `shutting_down`
-	// after Retire, a *shared.Error, else it says that the client is closed.
+	// after Retire, a *shared.Error, or ErrMoved, else it says that the client is closed.
 	Take(size int) (done func(), err error)
 	// Reject answers and counts what never became a message: a frame too large.
 	Reject(code shared.Code, text string)

@@ -13,6 +13,9 @@ import (
 // ErrClosed is returned by a client that is closed.
 var ErrClosed = errors.New("client is closed")
 
+// ErrMoved is plugin.ErrMoved.
+var ErrMoved = errors.New("client is being handed over: the message was not taken")
+
 // reception is what receiving one message needs, kept from one to the next.
 type reception struct {
 	env  format.Envelope

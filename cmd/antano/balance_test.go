@@ -106,11 +106,12 @@ func TestReadyLines(t *testing.T) {
 		`service 0 internal: unix on ` + s.runtimeDir() + `/internal\.sock, 1 of 1 processes ready`,
 		`ready`,
 	}
-	s.stop() // then s.lines is complete
-	if len(s.lines) != len(want) {
-		t.Fatalf("%d lines, want %d: %q", len(s.lines), len(want), s.lines)
+	s.stop()
+	lines := s.Lines()
+	if len(lines) != len(want) {
+		t.Fatalf("%d lines, want %d: %q", len(lines), len(want), lines)
 	}
-	for i, line := range s.lines {
+	for i, line := range lines {
 		if !regexp.MustCompile("^" + want[i] + "$").MatchString(line) {
 			t.Errorf("line %d is %q, want %s", i, line, want[i])
 		}

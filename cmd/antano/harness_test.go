@@ -5,19 +5,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/antano/antano/internal/testserver"
 	"github.com/antano/antano/manager"
 )
 
@@ -40,79 +37,42 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// build makes all binaries with one command and puts the plugins where antano looks.
+// build makes all binaries and puts the plugins where antano looks.
 func build() error {
-	packages := []string{".", "../../plugins/udp", "../../plugins/tcp", "../../plugins/unix", "../../examples/echo", "./testdata/misfit"}
-	args := append([]string{"build", "-ldflags=-w", "-o", binDir + "/"}, raceFlags...)
-	cmd := exec.Command("go", append(args, packages...)...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %v: %w\n%s", packages, err, out)
-	}
-	if err := os.Mkdir(filepath.Join(binDir, "plugins"), 0o755); err != nil {
-		return err
-	}
-	for _, name := range []string{"udp", "tcp", "unix", "echo"} {
-		if err := os.Rename(filepath.Join(binDir, name), filepath.Join(binDir, "plugins", "antano-service-"+name)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return testserver.Build(binDir, raceFlags, "/cmd/antano/testdata/misfit")
 }
 
-const patience = 20 * time.Second
+const patience = testserver.Patience
 
 // server is a running `antano run`.
 type server struct {
+	*testserver.Server
 	t      *testing.T
 	dir    string // holds params and the runtime directory
 	cmd    *exec.Cmd
-	lines  []string // standard output up to `ready`
 	stderr *lockedBuffer
-	exited chan struct{}
+	exited <-chan struct{}
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type lockedBuffer = testserver.Output
 
 // newServer prepares a server with the given params (YAML) and starts nothing yet.
 // RUNTIME in the params stands for the runtime directory.
 func newServer(t *testing.T, params string, flags ...string) *server {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ae") // t.TempDir is too long for a socket path
+	s, err := testserver.Prepare(binDir, params, flags...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &server{t: t, dir: dir, stderr: &lockedBuffer{}, exited: make(chan struct{})}
-	args := []string{"run", "-d", "-l", "debug", "--runtime-dir", s.runtimeDir()}
-	if params != "" {
-		file := filepath.Join(dir, "params.yaml")
-		text := strings.ReplaceAll(params, "RUNTIME", s.runtimeDir())
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "--params", file)
-	}
-	s.cmd = exec.Command(filepath.Join(binDir, "antano"), append(args, flags...)...)
-	s.cmd.Stderr = s.stderr
-	return s
+	t.Cleanup(func() { s.Remove() })
+	return wrap(t, s)
 }
 
-func (s *server) runtimeDir() string { return filepath.Join(s.dir, "run") }
+func wrap(t *testing.T, s *testserver.Server) *server {
+	return &server{Server: s, t: t, dir: s.Dir, cmd: s.Cmd, stderr: s.Stderr, exited: s.Exited()}
+}
+
+func (s *server) runtimeDir() string { return s.RuntimeDir() }
 
 // start runs the server up to its `ready` line.
 func start(t *testing.T, params string, flags ...string) *server {
@@ -126,27 +86,11 @@ func start(t *testing.T, params string, flags ...string) *server {
 func (s *server) start() {
 	t := s.t
 	t.Helper()
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ready := make(chan bool, 1)
-	go func() {
-		defer close(s.exited)
-		in := bufio.NewScanner(out)
-		for in.Scan() {
-			s.lines = append(s.lines, in.Text())
-			if in.Text() == "ready" {
-				ready <- true
-			}
-		}
-		close(ready)
-		_ = s.cmd.Wait()
-	}()
+	err := s.Start()
 	t.Cleanup(func() {
+		if s.cmd.Process == nil {
+			return
+		}
 		s.stop()
 		if strings.Contains(s.stderr.String(), "DATA RACE") {
 			t.Error("the race detector found something")
@@ -155,30 +99,15 @@ func (s *server) start() {
 			t.Logf("standard error of antano:\n%s", s.stderr)
 		}
 	})
-	select {
-	case ok := <-ready:
-		if !ok {
-			t.Fatalf("antano ended before it was ready: %v\n%s", s.cmd.ProcessState, s.stderr)
-		}
-	case <-time.After(patience):
-		t.Fatalf("antano is not ready after %s\n%s", patience, s.stderr)
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
 // stop ends the server gently and waits for it.
 func (s *server) stop() {
-	select {
-	case <-s.exited:
-		return
-	default:
-	}
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-s.exited:
-	case <-time.After(patience):
-		s.t.Errorf("antano did not stop within %s", patience)
-		_ = s.cmd.Process.Kill()
-		<-s.exited
+	if err := s.Stop(); err != nil {
+		s.t.Error(err)
 	}
 }
 
@@ -191,42 +120,24 @@ func antano(t *testing.T, stdin string, args ...string) (stdout, stderr string, 
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(binDir, "antano"), args...)
-	var out, errs bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatalf("antano %v: %v", args, err)
+	stdout, stderr, code, err := testserver.Antano(ctx, filepath.Join(binDir, "antano"), stdin, args...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+	return stdout, stderr, code
 }
 
 func (s *server) status() manager.Status {
 	s.t.Helper()
-	var st manager.Status
-	if err := s.ask("/v1/status", &st); err != nil {
+	st, err := s.Status()
+	if err != nil {
 		s.t.Fatal(err)
 	}
 	return st
 }
 
 // ask gets a resource of the control socket.
-func (s *server) ask(path string, into any) error {
-	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", filepath.Join(s.runtimeDir(), "control.sock"))
-	}}}
-	answer, err := client.Get("http://antano" + path)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", path, answer.Status)
-	}
-	return json.NewDecoder(answer.Body).Decode(into)
-}
+func (s *server) ask(path string, into any) error { return s.Ask(path, into) }
 
 func (s *server) service(name string) manager.ServiceStatus {
 	s.t.Helper()
@@ -342,28 +253,10 @@ func (c *client) whoami() string {
 // freeze stops a process and waits until it stands still.
 func freeze(t *testing.T, pid int) {
 	t.Helper()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+	if err := testserver.Freeze(pid); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the process is stopped", func() bool {
-		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-		for _, task := range tasks {
-			b, e := os.ReadFile(task)
-			_, rest, _ := strings.Cut(string(b), ") ")
-			if e == nil && !strings.HasPrefix(rest, "T") {
-				return false
-			}
-		}
-		return err == nil && len(tasks) > 0
-	})
 }
 
 // alive reports whether a process exists and is no zombie.
-func alive(pid int) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	_, rest, _ := strings.Cut(string(b), ") ")
-	return !strings.HasPrefix(rest, "Z")
-}
+func alive(pid int) bool { return testserver.Alive(pid) }

@@ -16,25 +16,29 @@ import (
 // ends. It returns when l is down. The error says that conn was not accepted.
 func (r *Router) attach(ctx context.Context, l *Link, conn transport) error {
 	queue := wire.NewQueue(conn, l.launch.QueueLimit, settle)
-	first, count := r.grant(l.launch.Process)
-	welcome := wire.Welcome{Version: shared.ProtocolVersion, Server: r.cfg.ServerID,
-		Sequences: wire.Sequences{First: first, Count: count}, Window: r.cfg.Window}
+	if err := r.admit(l, conn, queue); err != nil {
+		return err
+	}
+	close(l.up)
+	l.run(ctx)
+	return nil
+}
+
+// admit makes l one that is up, with a welcome first in its queue.
+func (r *Router) admit(l *Link, conn transport, queue *wire.Queue) error {
+	r.cut.Lock()
+	defer r.cut.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l.state != stateExpected {
+		return fmt.Errorf("%s is linked already or ended", l)
+	}
+	welcome := wire.Welcome{Version: shared.ProtocolVersion, Server: r.cfg.ServerID, Sequences: r.grant(l), Window: r.cfg.Window}
 	if err := queue.PutControl(func(dst []byte) []byte { return wire.AppendWelcome(dst, &welcome) }); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	if l.state != stateExpected {
-		r.mu.Unlock()
-		return fmt.Errorf("%s is linked already or ended", l)
-	}
 	l.conn, l.queue = conn, queue
-	l.reader.grants.add(first, count)
-	l.state = stateUp
-	r.links[l.launch.Process].Store(l)
-	r.relist()
-	r.mu.Unlock()
-	close(l.up)
-	l.run(ctx)
+	r.arrive(l)
 	return nil
 }
 
@@ -50,6 +54,7 @@ func (l *Link) run(ctx context.Context) {
 	})
 	l.queue.Flush()
 	err := l.read()
+	l.publish()
 	stop()
 	l.teardown(err)
 	cancel()

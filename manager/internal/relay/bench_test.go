@@ -138,10 +138,9 @@ func TestRoutingAllocatesNothing(t *testing.T) {
 	var sinks []*answering
 	for p := range uint16(3) {
 		l, sink := r.Expect(launchOf(p, 10)), new(answering)
-		l.reader.grants.add(r.grant(p))
 		l.queue = wire.NewQueue(sink, 1<<20, settle)
-		l.state = stateUp
-		r.links[p].Store(l)
+		r.grant(l)
+		r.arrive(l)
 		r.groups.add(l, []byte("room"), 7)
 		l.SetReady(true)
 		links, sinks = append(links, l), append(sinks, sink)

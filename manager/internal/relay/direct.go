@@ -46,11 +46,8 @@ func (l *Link) may(m *wire.Message) shared.Code {
 		if m.FromID != l.launch.Service {
 			return shared.CodeDenied
 		}
-	} else {
-		c := shared.ClientID(m.FromID)
-		if !c.Valid() || c.Server() != l.r.cfg.ServerID || c.Process() != l.launch.Process || !l.reader.grants.has(c.Sequence()) {
-			return shared.CodeDenied
-		}
+	} else if host, _ := l.r.host(m.FromID); host != l {
+		return shared.CodeDenied
 	}
 	if m.Flags&wire.FlagReply == 0 && l.r.closing.Load() {
 		return shared.CodeShuttingDown
@@ -61,14 +58,14 @@ func (l *Link) may(m *wire.Message) shared.Code {
 // destination finds the link of a direct message.
 func (l *Link) destination(dir *directory, m *wire.Message) (*Link, shared.Code) {
 	if m.Kind == wire.KindClient {
-		home := shared.ClientID(m.EntityID).Process()
-		if !l.r.exists(m.EntityID) || m.Process != wire.AnyProcess && m.Process != home {
+		to, orphan := l.r.host(m.EntityID)
+		switch {
+		case orphan:
+			return nil, shared.CodeNoSuchProcess
+		case to == nil, m.Process != wire.AnyProcess && m.Process != to.launch.Process:
 			return nil, shared.CodeNoSuchEntity
 		}
-		if to := l.r.links[home].Load(); to != nil {
-			return to, shared.CodeNone
-		}
-		return nil, shared.CodeNoSuchEntity // it went with its process
+		return to, shared.CodeNone
 	}
 	s := dir.services[m.EntityID]
 	var to *Link

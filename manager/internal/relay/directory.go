@@ -34,13 +34,21 @@ func (r *Router) relist() {
 		s := &service{processes: processes}
 		for _, p := range processes {
 			l := r.links[p].Load()
-			if l != nil && l.state == stateUp && l.ready && !l.draining && l.launch.Service == id {
+			if l != nil && !l.serves(id) {
+				l = r.newest(p, func(o *Link) bool { return o.serves(id) })
+			}
+			if l != nil {
 				s.ready = append(s.ready, l)
 			}
 		}
 		d.services[id] = s
 	}
 	r.services.Store(d)
+}
+
+// serves reports whether l takes messages for the service. r.mu is held.
+func (l *Link) serves(service int64) bool {
+	return l.ready && !l.draining && l.launch.Service == service
 }
 
 // named returns the ready process with the given id.

@@ -40,7 +40,8 @@ const (
 )
 
 // Link is one start of one process as the relay sees it: expected, then up, then
-// down for ever.
+// down for ever. While a process is replaced, two of its links are up: the first one
+// is the current one until its clients were moved or it goes down.
 type Link struct {
 	r      *Router
 	launch Launch
@@ -58,6 +59,7 @@ type Link struct {
 	conn  transport
 	queue *wire.Queue
 
+	gate     sync.Mutex // its reader holds it while it handles frames
 	pending  slab
 	lanes    lanes
 	groups   atomic.Int64 // how many it subscribes to
@@ -108,8 +110,9 @@ func (l *Link) Err() error {
 	return l.cause
 }
 
-// SetReady says whether the process takes messages for its service. Group and
-// client messages go to every link that is up.
+// SetReady says whether the process takes messages for its service. Of two starts of
+// one process the current one gets them while it takes them, else the other. Group
+// and client messages go to every link that is up.
 func (l *Link) SetReady(ready bool) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
@@ -148,6 +151,9 @@ func (l *Link) Close() {
 
 // leave takes the link out of all tables. r.mu is held.
 func (l *Link) leave(cause error) {
+	if l.state == stateUp {
+		l.r.depart(l)
+	}
 	l.state = stateDown
 	if l.cause == nil {
 		l.cause = cause
@@ -160,8 +166,6 @@ func (l *Link) leave(cause error) {
 			delete(l.r.families, l.pgid)
 		}
 	}
-	l.r.links[l.launch.Process].CompareAndSwap(l, nil)
-	l.r.relist()
 }
 
 // fail ends a link whose process breaks the protocol. It is called by whoever

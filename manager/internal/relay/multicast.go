@@ -53,13 +53,33 @@ func (l *Link) audience(m *wire.Message) ([]*Link, shared.Code) {
 		}
 		return links, shared.CodeNone
 	}
-	for i, to := range links {
-		if to.launch.Process == m.Process {
-			return links[i : i+1], shared.CodeNone
-		}
+	if links = startsOf(m.Process, links); len(links) > 0 {
+		return links, shared.CodeNone
 	}
 	if m.Process > shared.MaxProcessID || l.r.links[m.Process].Load() == nil {
 		return nil, shared.CodeNoSuchProcess
 	}
 	return nil, shared.CodeNoSuchEntity
+}
+
+// startsOf returns the links of a process among those of a group: one, and two while
+// it is replaced.
+func startsOf(process uint16, links []*Link) []*Link {
+	at, n := 0, 0
+	for i, l := range links {
+		if l.launch.Process == process {
+			at = i
+			n++
+		}
+	}
+	if n <= 1 {
+		return links[at : at+n]
+	}
+	var all []*Link
+	for _, l := range links {
+		if l.launch.Process == process {
+			all = append(all, l)
+		}
+	}
+	return all
 }

@@ -3,10 +3,10 @@ package relay
 import "github.com/antano/antano/shared/wire"
 
 // outbox remembers which links got frames, so that each is flushed once when the
-// input runs dry. One goroutine uses it.
+// input runs dry. One goroutine uses it, and flushes it without a lock or gate.
 type outbox struct{ dirty []*Link }
 
-// manyDirty bounds the list.
+// manyDirty is how many links are remembered before they are flushed all the same.
 const manyDirty = 128
 
 func (o *outbox) mark(l *Link) {
@@ -15,7 +15,14 @@ func (o *outbox) mark(l *Link) {
 			return
 		}
 	}
-	if o.dirty = append(o.dirty, l); len(o.dirty) >= manyDirty {
+	o.dirty = append(o.dirty, l)
+}
+
+func (o *outbox) full() bool { return len(o.dirty) >= manyDirty }
+
+// trim flushes a list that is full.
+func (o *outbox) trim() {
+	if o.full() {
 		o.flush()
 	}
 }

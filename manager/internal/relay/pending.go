@@ -127,6 +127,7 @@ func (s *slab) expire(now, age uint32, out *outbox) {
 		s.expired++
 		s.mu.Unlock()
 		e.fail(shared.CodeTimeout, out)
+		out.trim()
 	}
 }
 
@@ -138,6 +139,7 @@ func (s *slab) close(out *outbox) {
 		e := s.remove(s.head - 1)
 		s.mu.Unlock()
 		e.fail(shared.CodeProcessLost, out)
+		out.trim()
 		s.mu.Lock()
 	}
 	s.chunks = nil

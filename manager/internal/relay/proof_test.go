@@ -155,19 +155,17 @@ func (f *fake) answerOf(to *fake) { to.answer(to.message().Token, 1) }
 
 func TestSequencesRunOut(t *testing.T) {
 	r := New(Config{ServerID: 1})
-	r.granted[3].Store(1<<32 - 10)
-	if first, n := r.grant(3); first != 1<<32-10 || n != 10 {
-		t.Errorf("the last range is %d, %d", first, n)
+	l := r.Expect(launchOf(3, 10))
+	r.granted[3] = 1<<32 - 10
+	if s := r.grant(l); s != (wire.Sequences{First: 1<<32 - 10, Count: 10}) {
+		t.Errorf("the last range is %v", s)
 	}
-	if !r.exists(int64(shared.NewClientID(1, 3, 1<<32-1))) {
-		t.Error("the last client does not exist")
+	if s := r.grant(l); s.Count != 0 {
+		t.Errorf("%d more", s.Count)
 	}
-	if _, n := r.grant(3); n != 0 {
-		t.Errorf("%d more", n)
-	}
-	var g grants
-	g.add(1<<32-10, 10)
-	if !g.has(1<<32-1) || g.has(0) || g.has(1<<32-11) {
-		t.Error("the last range is not proven")
+	for sequence, want := range map[uint32]*Link{1<<32 - 1: l, 1<<32 - 10: l, 1<<32 - 11: nil, 0: nil, 1: nil} {
+		if host, _ := r.host(int64(shared.NewClientID(1, 3, sequence))); host != want {
+			t.Errorf("host of sequence %d is %v", sequence, host)
+		}
 	}
 }

@@ -11,7 +11,9 @@ import (
 // reader is what the reading goroutine of a link keeps for itself.
 type reader struct {
 	out    outbox
-	grants grants
+	inside bool // holds the gate
+	frames uint64
+	bytes  uint64
 	pauses budget
 	ranges budget
 }
@@ -30,12 +32,16 @@ func (l *Link) read() error {
 		if err != nil {
 			return err
 		}
-		l.counters.frames.Add(1)
-		l.counters.bytes.Add(uint64(len(f.Raw)))
+		l.reader.frames++
+		l.reader.bytes += uint64(len(f.Raw))
+		l.enter()
 		if err := l.frame(f); err != nil {
+			l.exit()
 			return err
 		}
-		if in.Dry() {
+		if in.Dry() || l.reader.out.full() {
+			l.exit()
+			l.publish()
 			l.reader.out.flush()
 		}
 	}
@@ -51,6 +57,8 @@ func (l *Link) frame(f wire.Frame) error {
 		return l.group(f)
 	case wire.TypePause, wire.TypeResume:
 		return l.pause(f)
+	case wire.TypePauseSender, wire.TypeResumeSender:
+		return l.pauseSender(f)
 	case wire.TypeHealthOK:
 		return l.healthOK(f.Body)
 	case wire.TypeSlotsOK:
@@ -122,30 +130,6 @@ func (l *Link) group(f wire.Frame) error {
 	return nil
 }
 
-// pause passes a pause or resume on to the source process that is meant, with the
-// process that asks in its place.
-func (l *Link) pause(f wire.Frame) error {
-	var p wire.Pause
-	if err := p.Parse(f.Body); err != nil {
-		return err
-	}
-	var to *Link
-	if p.Process <= shared.MaxProcessID {
-		to = l.r.links[p.Process].Load()
-	}
-	if to == nil || !l.reader.pauses.take(pausesASecond) ||
-		p.Client.Process() != l.launch.Process || !l.r.exists(int64(p.Client)) {
-		l.counters.strays.Add(1)
-		return nil
-	}
-	p.Process = l.launch.Process
-	err := to.queue.Put(len(f.Raw), wire.Charge{}, func(dst []byte) []byte { return wire.AppendPause(dst, f.Type, &p) })
-	if err == nil {
-		l.reader.out.mark(to)
-	}
-	return nil
-}
-
 func (l *Link) moreSequences(body []byte) error {
 	if len(body) != 0 {
 		return fmt.Errorf("%w: more sequences has %d bytes too many", wire.ErrFrame, len(body))
@@ -153,9 +137,9 @@ func (l *Link) moreSequences(body []byte) error {
 	if !l.reader.ranges.take(rangesASecond) {
 		return fmt.Errorf("%w: more than %d ranges of client sequences asked for in a second", wire.ErrFrame, rangesASecond)
 	}
-	first, count := l.r.grant(l.launch.Process)
-	l.reader.grants.add(first, count)
-	s := wire.Sequences{First: first, Count: count}
+	l.r.mu.Lock()
+	s := l.r.grant(l)
+	l.r.mu.Unlock()
 	if l.control(func(dst []byte) []byte { return wire.AppendSequences(dst, s) }) {
 		l.reader.out.mark(l)
 	}
@@ -174,25 +158,4 @@ func (b *budget) take(most int) bool {
 	}
 	b.used++
 	return b.used <= most
-}
-
-// grants are the ranges of client sequences of one generation, touching ones
-// merged.
-type grants []wire.Sequences
-
-func (g *grants) add(first, count uint32) {
-	if n := len(*g); n > 0 && (*g)[n-1].First+(*g)[n-1].Count == first {
-		(*g)[n-1].Count += count
-		return
-	}
-	*g = append(*g, wire.Sequences{First: first, Count: count})
-}
-
-func (g grants) has(sequence uint32) bool {
-	for _, s := range g {
-		if sequence-s.First < s.Count {
-			return true
-		}
-	}
-	return false
 }

@@ -1,11 +1,13 @@
 package relay
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/wire"
 )
 
 // What a zero Config means.
@@ -33,17 +35,23 @@ type Router struct {
 	cfg     Config
 	started time.Time
 
-	links    [shared.MaxProcessID + 1]atomic.Pointer[Link] // up, by process
-	granted  [shared.MaxProcessID + 1]atomic.Uint64        // sequences below this one were granted
+	links    [shared.MaxProcessID + 1]atomic.Pointer[Link]     // the current one of each process
+	held     [shared.MaxProcessID + 1]atomic.Pointer[holdings] // who has the clients, by the process in their id
+	moved    moved
+	up       atomic.Pointer[[]*Link] // all that are up; never changed, only replaced
 	services atomic.Pointer[directory]
 	groups   groups
 	closing  atomic.Bool
 	tick     atomic.Uint32 // age of the router in units of sweepEvery
 
+	cut     sync.Mutex  // a cut is under way, or a link comes up
+	cutting atomic.Bool // readers wait for cut before their next message
+
 	mu       sync.Mutex // guards what follows, and state and cause of every link
 	listed   map[int64][]uint16
 	expected map[launchKey]*Link
-	families map[int]*family // by process group
+	families map[int]*family                 // by process group
+	granted  [shared.MaxProcessID + 1]uint64 // sequences below this one were granted
 }
 
 type launchKey struct {
@@ -58,8 +66,9 @@ func New(cfg Config) *Router {
 	}
 	r := &Router{cfg: cfg, started: time.Now(), expected: make(map[launchKey]*Link), families: make(map[int]*family)}
 	r.services.Store(&directory{})
+	r.up.Store(new([]*Link))
 	for i := range r.granted {
-		r.granted[i].Store(1) // sequence 0 is nobody's
+		r.granted[i] = 1 // sequence 0 is nobody's
 	}
 	r.groups.init()
 	return r
@@ -93,23 +102,48 @@ func (r *Router) Expect(launch Launch) *Link {
 // results and the replies of handlers still pass.
 func (r *Router) Shutdown() { r.closing.Store(true) }
 
-// grant takes a fresh range of client sequences for a process: no generation of
-// it ever gets them again. Count is 0 when all 2^32 are used up.
-func (r *Router) grant(process uint16) (first, count uint32) {
+// grant gives a link a fresh range of client sequences: no other generation of its
+// process ever gets them. Count is 0 when all 2^32 are used up. r.mu is held.
+func (r *Router) grant(l *Link) wire.Sequences {
 	const all = 1 << 32
-	next := &r.granted[process]
-	for {
-		at := next.Load()
-		n := min(sequencesAtATime, all-at)
-		if next.CompareAndSwap(at, at+n) {
-			return uint32(at), uint32(n)
-		}
-	}
+	next := &r.granted[l.launch.Process]
+	s := wire.Sequences{First: uint32(*next), Count: uint32(min(sequencesAtATime, all-*next))}
+	*next += uint64(s.Count)
+	r.hold(l.launch.Process, s, l)
+	return s
 }
 
-// exists reports whether id was ever within a grant of this server.
-func (r *Router) exists(id int64) bool {
-	c := shared.ClientID(id)
-	return id > 0 && c.Valid() && c.Server() == r.cfg.ServerID && c.Sequence() > 0 &&
-		uint64(c.Sequence()) < r.granted[c.Process()].Load()
+// arrive makes l one of the links that are up, and the current one of its process if
+// there is no other. r.mu is held.
+func (r *Router) arrive(l *Link) {
+	l.state = stateUp
+	up := append(slices.Clone(*r.up.Load()), l)
+	r.up.Store(&up)
+	r.links[l.launch.Process].CompareAndSwap(nil, l)
+	r.relist()
+}
+
+// depart takes l out of all tables. Another start of its process that is up becomes
+// the current one. r.mu is held.
+func (r *Router) depart(l *Link) {
+	up := slices.DeleteFunc(slices.Clone(*r.up.Load()), func(o *Link) bool { return o == l })
+	r.up.Store(&up)
+	r.bequeath(l, nil)
+	r.moved.forget(l)
+	if current := &r.links[l.launch.Process]; current.Load() == l {
+		current.Store(r.newest(l.launch.Process, func(*Link) bool { return true }))
+	}
+	r.relist()
+}
+
+// newest returns the last start of a process among those that are up and fit, nil if
+// there is none. r.mu is held.
+func (r *Router) newest(process uint16, fits func(*Link) bool) *Link {
+	var best *Link
+	for _, l := range *r.up.Load() {
+		if l.launch.Process == process && (best == nil || l.launch.Generation > best.launch.Generation) && fits(l) {
+			best = l
+		}
+	}
+	return best
 }

@@ -11,7 +11,8 @@ type counters struct {
 	from, to              [shared.NumCodes]atomic.Uint64
 }
 
-// Stats are the counters of one link since it came up.
+// Stats are the counters of one link since it came up. A reader that is busy shows
+// what it read once for each buffer of input.
 type Stats struct {
 	FramesIn, BytesIn   uint64 // read from the process
 	FramesOut, BytesOut uint64 // queued for it
@@ -28,6 +29,12 @@ type Stats struct {
 	// (overloaded), and those without a token that were still queued when its link
 	// went down (process_lost).
 	DropsTo [shared.NumCodes]uint64
+}
+
+// publish shows what the reader has counted.
+func (l *Link) publish() {
+	l.counters.frames.Store(l.reader.frames)
+	l.counters.bytes.Store(l.reader.bytes)
 }
 
 // Stats returns a snapshot; zero before the link is up.

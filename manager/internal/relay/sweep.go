@@ -27,11 +27,9 @@ func (r *Router) sweep(ctx context.Context) {
 		}
 		now := uint32(time.Since(r.started) / sweepEvery)
 		r.tick.Store(now)
-		for i := range r.links {
-			if l := r.links[i].Load(); l != nil {
-				l.pending.expire(now, expireAfter, &out)
-				l.payAll()
-			}
+		for _, l := range *r.up.Load() {
+			l.pending.expire(now, expireAfter, &out)
+			l.payAll()
 		}
 		out.flush()
 	}

@@ -1,0 +1,42 @@
+package relay
+
+// enter is called by the reader of l before it handles a frame, exit before it reads
+// or writes; in between nothing is cut. A cut that waits goes first: a busy reader
+// would keep it from the gate for long.
+func (l *Link) enter() {
+	if l.r.cutting.Load() {
+		l.exit()
+		l.r.cut.Lock() // until the cut is over
+		l.r.cut.Unlock()
+	}
+	if !l.reader.inside {
+		l.gate.Lock()
+		l.reader.inside = true
+	}
+}
+
+func (l *Link) exit() {
+	if l.reader.inside {
+		l.reader.inside = false
+		l.gate.Unlock()
+	}
+}
+
+// halt stops all readers between two frames, and links from coming up, until the
+// function it returns is called. The caller holds no lock; readers take r.mu behind
+// their gate, so r.mu comes after halt.
+func (r *Router) halt() (resume func()) {
+	r.cut.Lock()
+	r.cutting.Store(true)
+	up := *r.up.Load() // who comes up waits for cut; who goes down routes nothing more
+	for _, l := range up {
+		l.gate.Lock()
+	}
+	return func() {
+		for _, l := range up {
+			l.gate.Unlock()
+		}
+		r.cutting.Store(false)
+		r.cut.Unlock()
+	}
+}

@@ -34,7 +34,7 @@ func sampleStart() Start {
 			Settings: json.RawMessage(`{"a":9007199254740993}`),
 		},
 		RelaySocket: "/run/antano/1/relay.sock", ShareRow: 3, ShareRows: 4,
-		PushBack: time.Second, HandlerTimeout: 30 * time.Second,
+		PushBack: time.Second, HandlerTimeout: 30 * time.Second, AdoptionWindow: 15 * time.Second,
 	}
 	for i := range s.Secret {
 		s.Secret[i] = byte(i)
@@ -169,6 +169,7 @@ func TestToStartRefuses(t *testing.T) {
 		"row over rows":     {func(r *pluginpb.StartRequest) { r.ShareRow = r.ShareRows }, "share_row"},
 		"too many rows":     {func(r *pluginpb.StartRequest) { r.ShareRows = 1025 }, "share_row"},
 		"push_back":         {func(r *pluginpb.StartRequest) { r.PushBackNs = -1 }, "push_back"},
+		"adoption_window":   {func(r *pluginpb.StartRequest) { r.AdoptionWindowNs = -1 }, "adoption_window"},
 		"handler_timeout":   {func(r *pluginpb.StartRequest) { r.HandlerTimeoutNs = 1 << 62 }, "handler_timeout"},
 		"no name":           {params(func(p *shared.ServiceParams) { p.Name = "" }), "name"},
 		"type":              {params(func(p *shared.ServiceParams) { p.ServiceType = "a/b" }), "service_type"},

@@ -19,8 +19,12 @@ const MaxShareRows = 1024
 // MaxSocketPath is how long the path of a Unix socket can be, in bytes.
 const MaxSocketPath = 107
 
-// maxDuration bounds what a peer may ask others to wait for.
-const maxDuration = 24 * time.Hour
+// maxDuration bounds what a peer may ask others to wait for, maxWindow how long a
+// process may be told to wait for a manager.
+const (
+	maxDuration = 24 * time.Hour
+	maxWindow   = 366 * 24 * time.Hour
+)
 
 // Start is what a process is told when it is to serve. Source: docs/protocol.md
 // "Start".
@@ -33,6 +37,7 @@ type Start struct {
 	ShareRows      int           // in use
 	PushBack       time.Duration // how long a stream source may be held back
 	HandlerTimeout time.Duration // how long a handler may take
+	AdoptionWindow time.Duration // how long it serves on without a manager; 0: it ends with it
 }
 
 // FromStart makes the request. It fails only when the params cannot be encoded,
@@ -54,12 +59,13 @@ func FromStart(s Start) (*pluginpb.StartRequest, error) {
 		ShareRows:        uint32(s.ShareRows),
 		PushBackNs:       int64(s.PushBack),
 		HandlerTimeoutNs: int64(s.HandlerTimeout),
+		AdoptionWindowNs: int64(s.AdoptionWindow),
 	}, nil
 }
 
 // ToStart reads the request. What it returns has ids in range that agree with the
 // params, a socket path that fits, a share row below the rows in use, durations
-// from 0 to a day, and limits above 0. Keys of the params that this version does not
+// from 0 to a day (the window: a year), and limits above 0. Keys of the params that this version does not
 // know are an error, so that a plugin does not ignore what it was told.
 func ToStart(r *pluginpb.StartRequest) (Start, error) {
 	params, err := paramsFromJSON(r.GetParams())
@@ -80,6 +86,7 @@ func ToStart(r *pluginpb.StartRequest) (Start, error) {
 		ShareRows:      int(r.GetShareRows()),
 		PushBack:       time.Duration(r.GetPushBackNs()),
 		HandlerTimeout: time.Duration(r.GetHandlerTimeoutNs()),
+		AdoptionWindow: time.Duration(r.GetAdoptionWindowNs()),
 	}
 	if len(r.GetSecret()) != len(s.Secret) {
 		return Start{}, fmt.Errorf("start: secret has %d bytes, must have %d", len(r.GetSecret()), len(s.Secret))
@@ -124,6 +131,8 @@ func checkStart(s Start) error {
 		return fmt.Errorf("start: push_back %v is not 0 to %v", s.PushBack, maxDuration)
 	case s.HandlerTimeout < 0 || s.HandlerTimeout > maxDuration:
 		return fmt.Errorf("start: handler_timeout %v is not 0 to %v", s.HandlerTimeout, maxDuration)
+	case s.AdoptionWindow < 0 || s.AdoptionWindow > maxWindow:
+		return fmt.Errorf("start: adoption_window %v is not 0 to %v", s.AdoptionWindow, maxWindow)
 	}
 	return checkParams(s.Params)
 }

@@ -195,6 +195,8 @@ type StartRequest struct {
 	// How long a source may be held back, and how long a handler may take.
 	PushBackNs       int64 `protobuf:"varint,10,opt,name=push_back_ns,json=pushBackNs,proto3" json:"push_back_ns,omitempty"`
 	HandlerTimeoutNs int64 `protobuf:"varint,11,opt,name=handler_timeout_ns,json=handlerTimeoutNs,proto3" json:"handler_timeout_ns,omitempty"`
+	// How long the process serves on without a manager; 0: it ends with it.
+	AdoptionWindowNs int64 `protobuf:"varint,12,opt,name=adoption_window_ns,json=adoptionWindowNs,proto3" json:"adoption_window_ns,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -302,6 +304,13 @@ func (x *StartRequest) GetPushBackNs() int64 {
 func (x *StartRequest) GetHandlerTimeoutNs() int64 {
 	if x != nil {
 		return x.HandlerTimeoutNs
+	}
+	return 0
+}
+
+func (x *StartRequest) GetAdoptionWindowNs() int64 {
+	if x != nil {
+		return x.AdoptionWindowNs
 	}
 	return 0
 }
@@ -650,7 +659,7 @@ const file_shared_pluginpb_plugin_proto_rawDesc = "" +
 	"\vformats_out\x18\t \x03(\rR\n" +
 	"formatsOut\x12'\n" +
 	"\x0fsettings_schema\x18\n" +
-	" \x01(\fR\x0esettingsSchema\"\xe8\x02\n" +
+	" \x01(\fR\x0esettingsSchema\"\x96\x03\n" +
 	"\fStartRequest\x12\x1b\n" +
 	"\tserver_id\x18\x01 \x01(\rR\bserverId\x12\x1d\n" +
 	"\n" +
@@ -669,7 +678,8 @@ const file_shared_pluginpb_plugin_proto_rawDesc = "" +
 	"\fpush_back_ns\x18\n" +
 	" \x01(\x03R\n" +
 	"pushBackNs\x12,\n" +
-	"\x12handler_timeout_ns\x18\v \x01(\x03R\x10handlerTimeoutNs\"\x0f\n" +
+	"\x12handler_timeout_ns\x18\v \x01(\x03R\x10handlerTimeoutNs\x12,\n" +
+	"\x12adoption_window_ns\x18\f \x01(\x03R\x10adoptionWindowNs\"\x0f\n" +
 	"\rStartResponse\"/\n" +
 	"\fDrainRequest\x12\x1f\n" +
 	"\vdeadline_ns\x18\x01 \x01(\x03R\n" +

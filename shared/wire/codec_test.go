@@ -260,7 +260,6 @@ func TestRefused(t *testing.T) {
 		"source with too much state": AppendSource(nil, TypeSource, &Source{State: make([]byte, MaxState+1)}),
 		"member of a client":         AppendMember(nil, TypeMember, &Member{Entity: []byte("client")}),
 		"member of nothing":          AppendMember(nil, TypeNoMember, &Member{}),
-		"hold 0":                     AppendHold(nil, TypeHold, 0),
 		"held 3":                     AppendHold(nil, TypeHeld, 3),
 	} {
 		if _, err := parseAs(Type(frame[4]), frame[HeaderSize:]); !errors.Is(err, ErrFrame) {

@@ -9,12 +9,12 @@ const flushRounds = 4
 // Flush writes what is queued as far as the socket takes it without blocking.
 func (q *Queue) Flush() {
 	q.mu.Lock()
-	if q.writing || q.err != nil {
+	if q.writing || q.detached || q.err != nil {
 		q.mu.Unlock()
 		return
 	}
 	q.writing = true
-	for round := 0; len(q.next.bytes) > 0 && q.err == nil; round++ {
+	for round := 0; len(q.next.bytes) > 0 && q.err == nil && !q.detached; round++ {
 		b := q.takeLocked()
 		q.mu.Unlock()
 		n := 0
@@ -27,8 +27,13 @@ func (q *Queue) Flush() {
 		}
 		q.done(b, n, err) // returns with the lock held
 	}
-	q.writing = false
+	q.stopWriting()
 	q.mu.Unlock()
+}
+
+func (q *Queue) stopWriting() {
+	q.writing = false
+	q.quiet.Broadcast()
 }
 
 // handOver leaves b, of which n bytes are written, to Run, which then owns the
@@ -40,6 +45,7 @@ func (q *Queue) handOver(b batch, n int) bool {
 		return false
 	}
 	q.rest, q.written, q.handed = b, n, true
+	q.quiet.Broadcast()
 	q.Wake()
 	return true
 }
@@ -69,7 +75,11 @@ func (q *Queue) done(b batch, n int, err error) {
 	if n < len(b.bytes) {
 		q.lost += b.silent
 	}
-	if err != nil && q.err == nil {
+	switch {
+	case q.survives && n < len(b.bytes) && q.err == nil:
+		q.detached = true
+		q.putBack(b.bytes, n)
+	case err != nil && q.err == nil:
 		dropped := q.closeLocked(err)
 		q.mu.Unlock()
 		for _, d := range dropped {
@@ -116,7 +126,7 @@ func (q *Queue) drain() {
 	case q.handed:
 		b, at = q.rest, q.written
 		q.rest, q.handed = batch{}, false
-	case !q.writing && len(q.next.bytes) > 0:
+	case !q.writing && !q.detached && len(q.next.bytes) > 0:
 		b = q.takeLocked()
 		q.writing = true
 	default:
@@ -127,11 +137,11 @@ func (q *Queue) drain() {
 		q.mu.Unlock()
 		n, err := q.sink.Write(b.bytes[at:])
 		q.done(b, at+n, err)
-		if len(q.next.bytes) == 0 || q.err != nil {
+		if len(q.next.bytes) == 0 || q.detached || q.err != nil {
 			break
 		}
 		b, at = q.takeLocked(), 0
 	}
-	q.writing = false
+	q.stopWriting()
 	q.mu.Unlock()
 }

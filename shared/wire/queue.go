@@ -63,6 +63,12 @@ type Queue struct {
 	space   chan struct{} // closed when there is room again; nil while nobody waits
 	err     error
 
+	survives bool            // a failed write detaches
+	detached bool            // there is no sink
+	quiet    *sync.Cond      // writing ended, or rest was handed over
+	pass     func(Type) bool // what leaves while the rest is held; nil: everything
+	kept     []byte          // frames that pass refused
+
 	wake chan struct{}
 	gone chan struct{}
 }
@@ -72,8 +78,10 @@ type Queue struct {
 // written or dropped because the link broke: every charge is reported exactly once.
 // It must not block, must not flush a queue and must not keep its argument.
 func NewQueue(sink Sink, limit int, left func([]Charge)) *Queue {
-	return &Queue{sink: sink, limit: limit, left: left,
+	q := &Queue{sink: sink, limit: limit, left: left,
 		wake: make(chan struct{}, 1), gone: make(chan struct{})}
+	q.quiet = sync.NewCond(&q.mu)
+	return q
 }
 
 // Put appends a message frame of the given size, written by encode, and books it
@@ -118,6 +126,10 @@ func (q *Queue) append(encode func([]byte) []byte) {
 	before := len(q.next.bytes)
 	q.next.bytes = encode(q.next.bytes)
 	n := len(q.next.bytes) - before
+	if q.pass != nil && !q.pass(Type(q.next.bytes[before+HeaderSize-1])) {
+		q.kept = append(q.kept, q.next.bytes[before:]...)
+		q.next.bytes = q.next.bytes[:before]
+	}
 	q.queued += n
 	q.frames++
 	q.bytes += uint64(n)
@@ -199,12 +211,14 @@ func (q *Queue) closeLocked(err error) (dropped [2]batch) {
 	dropped[0], q.next = q.next, batch{}
 	if q.handed {
 		dropped[1], q.rest, q.handed = q.rest, batch{}, false
-		q.writing = false
+		q.stopWriting()
 	}
 	for _, b := range dropped {
 		q.queued -= len(b.bytes)
 		q.lost += b.silent
 	}
+	q.queued -= len(q.kept)
+	q.kept = nil
 	q.room()
 	return dropped
 }

@@ -35,11 +35,13 @@ func (r *Range) Parse(body []byte) error {
 	return c.done("range")
 }
 
-// Hold says what a process must not send until it has rejoined a successor.
+// Hold says what a process must not send until it has rejoined a successor, or is told
+// otherwise.
 type Hold uint8
 
 // The modes of hold and held.
 const (
+	HoldNothing  Hold = 0 // go on
 	HoldMessages Hold = 1 // no messages
 	HoldAll      Hold = 2 // nothing more
 )
@@ -54,7 +56,7 @@ func AppendHold(dst []byte, t Type, mode Hold) []byte {
 func ParseHold(body []byte) (Hold, error) {
 	c := cursor{b: body}
 	mode := Hold(c.u8())
-	if !c.bad && mode != HoldMessages && mode != HoldAll {
+	if !c.bad && mode > HoldAll {
 		return 0, fmt.Errorf("%w: hold with mode %d", ErrFrame, mode)
 	}
 	return mode, c.done("hold")

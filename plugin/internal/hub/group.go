@@ -28,6 +28,7 @@ type groupKey struct {
 type group struct {
 	key        groupKey
 	members    map[*Client]struct{}
+	token      uint64   // of the subscription
 	subscribed bool     // the manager has confirmed
 	waiting    []joiner // until it has
 }
@@ -91,6 +92,7 @@ func (h *Hub) subscribe(key groupKey) *group {
 	if !ok {
 		return nil
 	}
+	g.token = token
 	h.clock.arm()
 	if h.groups.m == nil {
 		h.groups.m = map[groupKey]*group{}

@@ -43,6 +43,8 @@ func (l *Link) take(r Receiver, in *inbound, f wire.Frame) (err error) {
 		err = l.answerHealth(f.Body)
 	case wire.TypeSlots:
 		err = l.takeSlots(f.Body)
+	case wire.TypeHold:
+		err = l.takeHold(f.Body)
 	default:
 		err = fmt.Errorf("%w: type %d is not one that the manager sends", wire.ErrFrame, f.Type)
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/antano/antano/shared/wire"
 )
@@ -22,7 +24,19 @@ type Receiver interface {
 	// OnDry is called when all frames that have arrived were handed over: the
 	// moment to write what they produced.
 	OnDry()
+	// OnLost says that the manager is gone. waiting calls its argument with each frame
+	// that waits for a successor; what else was sent is not answered any more, unless
+	// the change was planned. When no successor comes it is called again, with nothing
+	// waiting.
+	OnLost(planned bool, waiting func(func(wire.Frame)))
+	// Replay appends the frames that tell a successor what only its predecessor knew.
+	Replay(dst []byte) []byte
 }
+
+var (
+	errClosed    = errors.New("the manager closed the relay link")
+	errUnwelcome = errors.New("wait for welcome")
+)
 
 // Config says how to dial and what to do with what the manager asks.
 type Config struct {
@@ -33,88 +47,113 @@ type Config struct {
 	// Assign reads exactly these slots and returns when the others are not read
 	// any more; nil when the service reads none. It is called from one goroutine.
 	Assign func(slots uint64) error
+	// Window is how long to look for a successor when the manager is gone; 0: not at
+	// all.
+	Window time.Duration
+	// Gone is closed when the manager is gone: a link that it closed before is not
+	// looked after. Nil when nothing tells.
+	Gone <-chan struct{}
 }
 
-// Link is one relay link.
+// Link is the relay link to a manager and its successors.
 type Link struct {
 	cfg     Config
-	conn    *net.UnixConn
-	reader  *wire.Reader
+	reader  *wire.Reader // of the reading goroutine alone
 	queue   *wire.Queue
 	welcome wire.Welcome
 	seq     sequences
 	slots   slots
 
+	ctx      context.Context // ends with the link
+	cancel   context.CancelFunc
 	wg       sync.WaitGroup
 	assigner sync.WaitGroup
-	once     sync.Once
-	err      error
 	down     chan struct{}
+	planned  bool        // of the reading goroutine: the manager said that it goes
+	final    atomic.Bool // a loss is the end
+	adopted  bool        // of the reading goroutine: it has rejoined
+
+	mu   sync.Mutex // guards what follows
+	conn *net.UnixConn
+	err  error // why it is down
 }
 
 // Dial connects, proves the process and waits for the manager's welcome. Run starts
 // the traffic. ctx bounds the dialling alone.
 func Dial(ctx context.Context, cfg Config) (*Link, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "unix", cfg.Socket)
-	if err != nil {
-		return nil, fmt.Errorf("dial relay socket %s: %w", cfg.Socket, err)
-	}
-	conn := c.(*net.UnixConn)
-	l, err := open(ctx, conn, cfg)
-	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("relay socket %s: %w", cfg.Socket, err)
-	}
-	return l, nil
-}
-
-func open(ctx context.Context, conn *net.UnixConn, cfg Config) (*Link, error) {
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	if _, err := conn.Write(wire.AppendHello(nil, &cfg.Hello)); err != nil {
-		return nil, fmt.Errorf("say hello: %w", err)
-	}
-	l := &Link{cfg: cfg, conn: conn, reader: wire.NewReader(conn), down: make(chan struct{})}
-	f, err := l.reader.Next()
-	if err != nil {
-		return nil, fmt.Errorf("wait for welcome (was the secret right?): %w", errors.Join(err, ctx.Err()))
-	}
-	if f.Type != wire.TypeWelcome {
-		return nil, fmt.Errorf("wait for welcome: got frame type %d", f.Type)
-	}
-	if err := l.welcome.Parse(f.Body); err != nil {
-		return nil, fmt.Errorf("read welcome: %w", err)
-	}
-	if l.welcome.Version != cfg.Hello.Version {
-		return nil, fmt.Errorf("the manager speaks version %d of the relay protocol, this plugin %d",
-			l.welcome.Version, cfg.Hello.Version)
-	}
-	if !stop() {
-		return nil, ctx.Err()
-	}
-	sink, err := wire.NewSink(conn)
+	l := &Link{cfg: cfg, down: make(chan struct{})}
+	sink, welcome, err := l.greet(ctx, wire.AppendHello(nil, &cfg.Hello))
 	if err != nil {
 		return nil, err
 	}
+	l.welcome = welcome
+	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.queue = wire.NewQueue(sink, cfg.QueueBytes, nil)
+	l.queue.Survive()
 	l.seq.init(l.welcome.Sequences)
 	l.slots.init()
 	return l, nil
 }
 
-// Welcome is what the manager granted.
+// greet opens a connection with the given first frame and reads the welcome.
+func (l *Link) greet(ctx context.Context, first []byte) (wire.Sink, wire.Welcome, error) {
+	var d net.Dialer
+	var welcome wire.Welcome
+	c, err := d.DialContext(ctx, "unix", l.cfg.Socket)
+	if err != nil {
+		return nil, welcome, fmt.Errorf("dial relay socket %s: %w", l.cfg.Socket, err)
+	}
+	conn := c.(*net.UnixConn)
+	reader := wire.NewReader(conn)
+	sink, err := wire.NewSink(conn)
+	if err == nil {
+		welcome, err = l.prove(ctx, conn, reader, first)
+	}
+	if err == nil {
+		err = l.hold(conn)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, welcome, fmt.Errorf("relay socket %s: %w", l.cfg.Socket, err)
+	}
+	l.reader = reader
+	return sink, welcome, nil
+}
+
+func (l *Link) prove(ctx context.Context, conn *net.UnixConn, reader *wire.Reader, first []byte) (welcome wire.Welcome, err error) {
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	if _, err := conn.Write(first); err != nil {
+		return welcome, fmt.Errorf("say hello: %w", err)
+	}
+	f, err := reader.Next()
+	if err != nil {
+		return welcome, fmt.Errorf("%w (was the secret right?): %w", errUnwelcome, errors.Join(err, ctx.Err()))
+	}
+	if f.Type != wire.TypeWelcome {
+		return welcome, fmt.Errorf("wait for welcome: got frame type %d", f.Type)
+	}
+	if err := welcome.Parse(f.Body); err != nil {
+		return welcome, fmt.Errorf("read welcome: %w", err)
+	}
+	if welcome.Version != l.cfg.Hello.Version {
+		return welcome, fmt.Errorf("the manager speaks version %d of the relay protocol, this plugin %d",
+			welcome.Version, l.cfg.Hello.Version)
+	}
+	if !stop() {
+		return welcome, ctx.Err()
+	}
+	return welcome, nil
+}
+
+// Welcome is what the first manager granted.
 func (l *Link) Welcome() wire.Welcome { return l.welcome }
 
 // Run starts the link's goroutines.
 func (l *Link) Run(r Receiver) {
-	ctx, cancel := context.WithCancel(context.Background())
+	l.wg.Go(func() { l.serve(r) })
 	l.wg.Go(func() {
-		defer cancel()
-		l.fail(l.read(r))
-	})
-	l.wg.Go(func() {
-		if err := l.queue.Run(ctx); err != nil {
+		if err := l.queue.Run(l.ctx); err != nil {
 			l.fail(fmt.Errorf("write relay link: %w", err))
 		}
 	})
@@ -123,17 +162,25 @@ func (l *Link) Run(r Receiver) {
 	}
 }
 
+// serve reads the link, and those to the manager's successors, until it is down.
+func (l *Link) serve(r Receiver) {
+	for {
+		err := l.read(r)
+		if err = l.rejoin(r, err); err != nil {
+			l.fail(err)
+			return
+		}
+	}
+}
+
 // Down is closed when the link is gone; Err then says why.
 func (l *Link) Down() <-chan struct{} { return l.down }
 
 // Err is why the link is down, nil while it is up.
 func (l *Link) Err() error {
-	select {
-	case <-l.down:
-		return l.err
-	default:
-		return nil
-	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
 }
 
 // Close ends the link and returns when its goroutines are gone.
@@ -145,12 +192,27 @@ func (l *Link) Close() {
 
 // fail closes the link; the first cause is kept.
 func (l *Link) fail(err error) {
-	l.once.Do(func() {
-		l.err = err
-		l.queue.Close(wire.ErrClosed)
-		l.conn.Close()
-		close(l.down)
-	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return
+	}
+	l.err = err
+	l.cancel()
+	l.queue.Close(wire.ErrClosed)
+	l.conn.Close()
+	close(l.down)
+}
+
+// hold makes conn the one that fail closes.
+func (l *Link) hold(conn *net.UnixConn) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	l.conn = conn
+	return nil
 }
 
 func (l *Link) read(r Receiver) error {
@@ -158,7 +220,7 @@ func (l *Link) read(r Receiver) error {
 	for {
 		f, err := l.reader.Next()
 		if errors.Is(err, io.EOF) {
-			return errors.New("the manager closed the relay link")
+			return errClosed
 		}
 		if err != nil {
 			return fmt.Errorf("read relay link: %w", err)

@@ -43,7 +43,14 @@ type recorder struct {
 	mu       sync.Mutex
 	messages []string
 	results  []wire.Result
+	losses   []loss
 	dry      chan struct{}
+}
+
+// loss is a call of OnLost.
+type loss struct {
+	planned bool
+	waiting []wire.Type
 }
 
 func newRecorder() *recorder { return &recorder{dry: make(chan struct{}, 1)} }
@@ -62,6 +69,25 @@ func (r *recorder) OnResult(v *wire.Result) {
 
 func (r *recorder) OnCredit(wire.Credit)     {}
 func (r *recorder) OnPause(wire.Pause, bool) {}
+
+func (r *recorder) OnLost(planned bool, waiting func(func(wire.Frame))) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := loss{planned: planned}
+	waiting(func(f wire.Frame) { l.waiting = append(l.waiting, f.Type) })
+	r.losses = append(r.losses, l)
+	r.OnDry()
+}
+
+func (r *recorder) loss(i int) loss {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.losses[i]
+}
+
+func (r *recorder) Replay(dst []byte) []byte {
+	return wire.AppendGroup(dst, wire.TypeSubscribe, &wire.Group{ID: 7, Entity: []byte("room")})
+}
 
 func (r *recorder) OnDry() {
 	select {

@@ -15,6 +15,7 @@ type sequences struct {
 	left    uint64
 	granted uint64 // size of the last range
 	asked   bool
+	all     []wire.Sequences // that were ever granted, touching ones merged
 }
 
 func (s *sequences) init(first wire.Sequences) {
@@ -29,7 +30,27 @@ func (s *sequences) grant(r wire.Sequences) {
 		s.ranges = append(s.ranges, r)
 		s.left += uint64(r.Count)
 		s.granted = uint64(r.Count)
+		s.note(r)
 	}
+}
+
+// note remembers a range for good.
+func (s *sequences) note(r wire.Sequences) {
+	if n := len(s.all); n > 0 && s.all[n-1].First+s.all[n-1].Count == r.First {
+		s.all[n-1].Count += r.Count
+		return
+	}
+	s.all = append(s.all, r)
+}
+
+// replay appends the ranges that process was granted.
+func (s *sequences) replay(dst []byte, process uint16) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.all {
+		dst = wire.AppendRange(dst, &wire.Range{Process: process, Sequences: r})
+	}
+	return dst
 }
 
 // next returns a sequence, whether there was one, and whether to ask for more.

@@ -14,6 +14,7 @@ type slots struct {
 	want    uint64
 	has     bool
 	started bool
+	reading uint64 // what is read, or about to be
 	failed  string
 	ended   bool
 	wake    chan struct{}
@@ -50,7 +51,18 @@ func (s *slots) next() (slots uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ok, s.has = s.has, false
+	if ok {
+		s.reading |= s.want
+	}
 	return s.want, ok
+}
+
+// replay appends what is read: a successor must give it to nobody else before it is
+// confirmed that it is not.
+func (s *slots) replay(dst []byte) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return wire.AppendSlots(dst, wire.TypeSlotsOK, s.reading)
 }
 
 func (l *Link) takeSlots(body []byte) error {
@@ -99,7 +111,7 @@ func (l *Link) assignSlots() {
 			l.slots.set(func() { l.slots.failed = fmt.Sprintf("read slots %#x: %v", v, err) })
 			continue
 		}
-		l.slots.set(func() { l.slots.failed = "" })
+		l.slots.set(func() { l.slots.failed, l.slots.reading = "", v })
 		if l.confirmSlots(v) != nil {
 			return
 		}

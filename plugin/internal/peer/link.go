@@ -17,6 +17,7 @@ type link struct {
 
 	health chan string // answers
 	slots  chan uint64 // confirmations
+	held   chan wire.Hold
 }
 
 func (m *Manager) serve(conn *net.UnixConn) {
@@ -26,7 +27,7 @@ func (m *Manager) serve(conn *net.UnixConn) {
 	}
 	l := &link{
 		conn: conn, reader: wire.NewReader(conn), queue: wire.NewQueue(sink, queueBytes, nil),
-		health: make(chan string, 16), slots: make(chan uint64, 16),
+		health: make(chan string, 16), slots: make(chan uint64, 16), held: make(chan wire.Hold, 16),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -113,6 +114,18 @@ func (m *Manager) AssignSlots(ctx context.Context, process uint16, slots uint64)
 			return err
 		}
 	}
+}
+
+// Hold tells a process what not to send, and waits until it does not.
+func (m *Manager) Hold(ctx context.Context, process uint16, mode wire.Hold) error {
+	l, err := m.link(process)
+	if err != nil {
+		return err
+	}
+	l.control(func(dst []byte) []byte { return wire.AppendHold(dst, wire.TypeHold, mode) })
+	l.queue.Flush()
+	_, err = receive(ctx, l.held, "held")
+	return err
 }
 
 func receive[T any](ctx context.Context, ch <-chan T, what string) (v T, err error) {

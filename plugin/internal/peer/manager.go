@@ -63,6 +63,9 @@ func Listen(path string, serverID uint8) (*Manager, error) {
 	return m, nil
 }
 
+// Path is the socket that processes dial.
+func (m *Manager) Path() string { return m.listener.Addr().String() }
+
 // Start is what a process is told so that it connects to this manager.
 func (m *Manager) Start(params shared.ServiceParams, process int) control.Start {
 	return control.Start{
@@ -109,7 +112,7 @@ func (m *Manager) changed() {
 func (m *Manager) welcome(l *link) bool {
 	f, err := l.reader.Next()
 	var h wire.Hello
-	if err != nil || f.Type != wire.TypeHello || h.Parse(f.Body) != nil || !bytes.Equal(h.Secret[:], m.Secret[:]) {
+	if err != nil || f.Type != wire.TypeHello && f.Type != wire.TypeRejoin || h.Parse(f.Body) != nil || !bytes.Equal(h.Secret[:], m.Secret[:]) {
 		return false
 	}
 	m.mu.Lock()

@@ -32,6 +32,12 @@ func (m *Manager) take(l *link, f wire.Frame) error {
 		}
 		l.health <- string(h.Failing)
 		return nil
+	case wire.TypeHeld:
+		v, err := wire.ParseHold(f.Body)
+		l.held <- v
+		return err
+	case wire.TypeRange, wire.TypeRejoined:
+		return nil
 	case wire.TypeSlotsOK:
 		v, err := wire.ParseU64(f.Body)
 		l.slots <- v

@@ -98,6 +98,7 @@ type child struct {
 	client  pluginpb.PluginClient
 	conn    *grpc.ClientConn
 	manager *peer.Manager
+	window  time.Duration // how long it looks for a successor of the manager
 	done    chan struct{} // closed when it is reaped
 
 	mu     sync.Mutex
@@ -184,7 +185,9 @@ func (c *child) start() error {
 	c.t.Helper()
 	params := shared.ServiceParams{ID: 2, AntanoServerID: 1, ServiceType: "child", Name: "child", MessageFormatIn: shared.FormatJSON,
 		MessageFormatOut: shared.FormatJSON, Processes: 1, Limits: shared.DefaultLimits()}
-	in, err := control.FromStart(c.manager.Start(params, 1))
+	request := c.manager.Start(params, 1)
+	request.AdoptionWindow = c.window
+	in, err := control.FromStart(request)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -197,6 +200,20 @@ func (c *child) mustStart() {
 	c.t.Helper()
 	if err := c.start(); err != nil {
 		c.t.Fatalf("start: %v; stderr: %s", err, c.errors())
+	}
+}
+
+func (c *child) drain() {
+	c.t.Helper()
+	if _, err := c.client.Drain(timeout(c.t), &pluginpb.DrainRequest{DeadlineNs: int64(time.Second)}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *child) stop() {
+	c.t.Helper()
+	if _, err := c.client.Stop(timeout(c.t), &pluginpb.StopRequest{}); err != nil {
+		c.t.Fatal(err)
 	}
 }
 

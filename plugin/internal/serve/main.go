@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -16,6 +17,7 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
+	"github.com/antano/antano/plugin/internal/link"
 	"github.com/antano/antano/shared"
 	"github.com/antano/antano/shared/pluginpb"
 )
@@ -96,18 +98,25 @@ func (p *program) end(code int) {
 
 // run waits for the end and returns the exit code.
 func (p *program) run(terminate <-chan os.Signal, lifeline <-chan error, served <-chan struct{}) int {
-	select {
-	case code := <-p.ending:
-		p.answer(served)
-		return code
-	case <-served:
-		return p.unserved()
-	case <-terminate:
-		return p.terminate(terminate)
-	case err := <-lifeline:
-		return p.lost(err)
-	case err := <-p.process.Lost():
-		return p.lost(err)
+	for {
+		select {
+		case code := <-p.ending:
+			p.answer(served)
+			return code
+		case <-served:
+			return p.unserved()
+		case <-terminate:
+			return p.terminate(terminate)
+		case err := <-lifeline:
+			if !p.process.Orphaned() {
+				return p.lost(err)
+			}
+		case err := <-p.process.Lost():
+			if errors.Is(err, link.ErrAlone) {
+				return p.alone(err, terminate)
+			}
+			return p.lost(err)
+		}
 	}
 }
 
@@ -140,8 +149,20 @@ func (p *program) unserved() int {
 
 // terminate drains, unless it is asked twice, and stops.
 func (p *program) terminate(again <-chan os.Signal) int {
-	exitAfter(drainTime + stopTime + time.Second)
 	go p.log.Info("terminating: drain and stop")
+	return p.drain(again)
+}
+
+// alone is the end of a process that has served on without a manager for as long as it
+// was to.
+func (p *program) alone(err error, again <-chan os.Signal) int {
+	go p.log.Error("draining: " + err.Error())
+	p.drain(again)
+	return 1
+}
+
+func (p *program) drain(again <-chan os.Signal) int {
+	exitAfter(drainTime + stopTime + time.Second)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	go func() {

@@ -39,16 +39,20 @@ type Process struct {
 	page    *share.Page
 	current atomic.Pointer[hub.Hub] // of a started process, for everybody
 
-	lost chan error // why the link is gone, once
-	done chan struct{}
-	wg   sync.WaitGroup
+	survives atomic.Bool // it serves, and may do so for a while without a manager
+
+	lost     chan error // why the link is gone, once
+	gone     chan struct{}
+	goneOnce sync.Once
+	done     chan struct{}
+	wg       sync.WaitGroup
 }
 
 var errStarted = errors.New("start: this process was started before, or stopped")
 
 // New returns a process that is not started.
 func New(s Service, in Inherited, log *slog.Logger) *Process {
-	return &Process{service: s, inherited: in, log: log, turn: make(chan struct{}, 1), lost: make(chan error, 1), done: make(chan struct{})}
+	return &Process{service: s, inherited: in, log: log, turn: make(chan struct{}, 1), lost: make(chan error, 1), gone: make(chan struct{}), done: make(chan struct{})}
 }
 
 // Describe says what the service is.
@@ -56,6 +60,13 @@ func (p *Process) Describe() shared.Description { return p.service.Describe() }
 
 // Lost receives why the relay link went down without being asked to.
 func (p *Process) Lost() <-chan error { return p.lost }
+
+// Orphaned says that the manager is gone, and reports whether the process serves on in
+// case that it has a successor; Lost tells when it does not.
+func (p *Process) Orphaned() bool {
+	p.goneOnce.Do(func() { close(p.gone) })
+	return p.survives.Load()
+}
 
 // take waits for its turn.
 func (p *Process) take(ctx context.Context) error {
@@ -93,6 +104,7 @@ func (p *Process) Start(ctx context.Context, s control.Start) (err error) {
 		return fmt.Errorf("start service %s: %w", s.Params.Name, err)
 	}
 	p.current.Store(p.hub)
+	p.survives.Store(s.AdoptionWindow > 0)
 	p.page.Serve(true)
 	p.link.AssignSlots()
 	return nil
@@ -114,6 +126,8 @@ func (p *Process) connect(ctx context.Context, s control.Start) (err error) {
 		QueueBytes: s.Params.Limits.ProcessQueueBytes,
 		Health:     p.health,
 		Assign:     p.service.AssignSlots,
+		Window:     s.AdoptionWindow,
+		Gone:       p.lifeline(),
 	})
 	if err != nil {
 		return errors.Join(err, p.page.Close())
@@ -125,6 +139,14 @@ func (p *Process) connect(ctx context.Context, s control.Start) (err error) {
 	p.link.Run(p.hub)
 	p.wg.Go(p.watch)
 	return nil
+}
+
+// lifeline is closed by Orphaned; nil where nobody would call that.
+func (p *Process) lifeline() <-chan struct{} {
+	if p.inherited.Lifeline == noFD {
+		return nil
+	}
+	return p.gone
 }
 
 // watch reports a link that goes down by itself.
@@ -179,10 +201,17 @@ func (p *Process) Drain(ctx context.Context) (unfinished int, err error) {
 		return 0, errors.New("drain: the service is not started, or was drained before")
 	}
 	p.phase = drained
+	p.end()
 	if p.service.Drain != nil {
 		err = p.service.Drain(ctx)
 	}
 	return p.hub.Drain(ctx), err
+}
+
+// end makes a loss of the manager final: there is nothing to take over any more.
+func (p *Process) end() {
+	p.survives.Store(false)
+	p.link.Final()
 }
 
 // Stop closes everything at once. A process that was not started has nothing to stop.
@@ -196,6 +225,7 @@ func (p *Process) Stop(ctx context.Context) error {
 		return nil
 	}
 	p.phase = stopped
+	p.end()
 	p.link.EndSlots()
 	return errors.Join(p.service.Stop(ctx), p.disconnect(ctx))
 }

@@ -29,6 +29,8 @@ type script struct {
 	ignoresTerm  bool
 	ignoresAbort bool
 	undead       bool          // survives SIGKILL
+	moveTakes    time.Duration // of the hand-over to this generation
+	moveErr      error
 	linkAfter    time.Duration // the link breaks; 0: never
 	sickAfter    time.Duration // health answers with a failure from then on
 	hungAfter    time.Duration // health gives no answer from then on
@@ -190,6 +192,22 @@ func (f *fake) Close() {
 	f.w.mu.Unlock()
 }
 
+// move is Config.Move: it ends with an error when one of the two does before the cut.
+func (w *world) move(ctx context.Context, from, to Instance) error {
+	old, next := from.(*fake), to.(*fake)
+	w.log("move %d to %d", old.pid, next.pid)
+	select {
+	case <-time.After(next.moveTakes):
+		return next.moveErr
+	case <-old.done:
+		return errors.New("the old one is gone")
+	case <-next.done:
+		return errors.New("the new one is gone")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // steps is a policy that reads its decisions from a list; the last one stays.
 type steps struct {
 	t    *testing.T
@@ -204,6 +222,9 @@ func (s *steps) Exit(_ time.Time, e UnplannedExit) Decision {
 
 func (w *world) onEvent(e Event) {
 	line := e.State.String()
+	if e.Aside {
+		line = fmt.Sprintf("beside: %d %s", e.Ref.Generation, line)
+	}
 	if e.Reason != "" {
 		line += ": " + e.Reason
 	}

@@ -15,40 +15,48 @@ import (
 // to end by itself and say why.
 const exitGrace = 500 * time.Millisecond
 
-// generation is one life of the process, in the goroutine of Run.
+// generation is one life of the process, in a goroutine of its own.
 type generation struct {
-	p        *Process
-	inst     Instance
-	calls    sync.WaitGroup // those into inst
-	readyAt  time.Time
-	readyFor time.Duration
-	cause    string // why we ended it; empty when it ended by itself
+	p     *Process
+	set   Settings
+	stop  context.CancelCauseFunc // begins its planned end
+	inst  Instance
+	calls sync.WaitGroup // those into inst
+	since time.Time      // when it was ready
+	cause string         // why we ended it; empty when it ended by itself
+
+	// Of the machine alone, but for readyFor, which is set before the end is told.
+	ref       event.Ref
+	state     event.State
+	startedAt time.Time
+	readyAt   time.Time
+	readyFor  time.Duration
+	drained   bool
+	replaced  bool // it is to end before its time, in favour of another
 }
 
 // run is the whole life: launch, start, serve, end. It returns how it ended, with
 // nothing left of it.
 func (g *generation) run(ctx context.Context) event.Exit {
-	start, cancel := context.WithTimeout(ctx, g.p.cfg.Timeouts.Start)
+	start, cancel := context.WithTimeout(ctx, g.set.Timeouts.Start)
 	defer cancel()
-	inst, err := g.p.cfg.Launch(start, g.p.Status().Ref.Generation)
+	inst, err := g.set.Launch(start, g.ref.Generation)
 	if err != nil {
-		g.p.ended()
 		if ctx.Err() != nil {
 			return event.Exit{Code: -1, At: time.Now(), Cause: "stopped during its launch"}
 		}
 		return exitOf(g.timeout(ctx, start, err))
 	}
 	g.inst = inst
-	g.p.set(func(s *Status) { s.Ref.PID = inst.PID() })
+	g.tell(report{what: reportLaunched})
 	if g.start(ctx, start) {
 		g.serve(ctx)
-		g.readyFor = time.Since(g.readyAt)
+		g.readyFor = time.Since(g.since)
 	}
 	cancel()
 	g.calls.Wait()
 	exit := g.exit()
 	inst.Close()
-	g.p.ended()
 	return exit
 }
 
@@ -61,7 +69,7 @@ func (g *generation) start(ctx, start context.Context) bool {
 	case err := <-started:
 		switch {
 		case ctx.Err() != nil:
-			g.stop(ctx, false)
+			g.end(ctx, false)
 			return false
 		case err != nil:
 			g.cause = g.timeout(ctx, start, err).Error()
@@ -72,16 +80,15 @@ func (g *generation) start(ctx, start context.Context) bool {
 			return false
 		}
 	}
-	g.readyAt = time.Now()
-	g.p.set(func(s *Status) { s.ReadyAt = g.readyAt })
-	g.p.move(event.Ready, "", nil, time.Time{})
+	g.since = time.Now()
+	g.tell(report{what: reportReady})
 	return true
 }
 
 // serve watches a ready process until it has ended.
 func (g *generation) serve(ctx context.Context) {
 	var due <-chan time.Time
-	if every := g.p.cfg.Health.Interval; every > 0 {
+	if every := g.set.Health.Interval; every > 0 {
 		ticker := time.NewTicker(every)
 		defer ticker.Stop()
 		due = ticker.C
@@ -94,7 +101,7 @@ func (g *generation) serve(ctx context.Context) {
 		case <-g.inst.Done():
 			return
 		case <-ctx.Done():
-			g.stop(ctx, true)
+			g.end(ctx, true)
 			return
 		case err := <-g.inst.Failed():
 			g.broken(ctx, err)
@@ -108,7 +115,7 @@ func (g *generation) serve(ctx context.Context) {
 			if misses++; err == nil {
 				misses = 0
 			}
-			if misses >= g.p.cfg.Health.Misses && ctx.Err() == nil {
+			if misses >= g.set.Health.Misses && ctx.Err() == nil {
 				g.abort(ctx, fmt.Sprintf("hung: %d health checks in a row failed: %v", misses, err))
 				return
 			}
@@ -119,11 +126,11 @@ func (g *generation) serve(ctx context.Context) {
 // ask asks after its health once.
 func (g *generation) ask(ctx context.Context) <-chan error {
 	return g.call(func() error {
-		ctx, cancel := context.WithTimeout(ctx, g.p.cfg.Health.Timeout)
+		ctx, cancel := context.WithTimeout(ctx, g.set.Health.Timeout)
 		defer cancel()
 		failing, err := g.inst.Health(ctx)
 		if errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("no answer within %s", g.p.cfg.Health.Timeout)
+			return fmt.Errorf("no answer within %s", g.set.Health.Timeout)
 		}
 		if err == nil && failing != "" {
 			err = errors.New(failing)
@@ -152,7 +159,7 @@ func over(start context.Context) bool {
 // timeout says so in words when err is that the start took too long.
 func (g *generation) timeout(ctx, start context.Context, err error) error {
 	if over(start) && ctx.Err() == nil {
-		return fmt.Errorf("not ready within %s of its start: %w", g.p.cfg.Timeouts.Start, err)
+		return fmt.Errorf("not ready within %s of its start: %w", g.set.Timeouts.Start, err)
 	}
 	return fmt.Errorf("start failed: %w", err)
 }

@@ -2,10 +2,20 @@ package process
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/antano/antano/manager/internal/event"
+)
+
+var (
+	// ErrStopped means that the process is stopped or being stopped, so what was asked
+	// of it does not happen.
+	ErrStopped = errors.New("the process is stopped")
+	// ErrBusy means that an earlier command is still under way.
+	ErrBusy = errors.New("an earlier command of the process is under way")
 )
 
 // Timeouts bound the steps of a start and a stop: Start from exec to ready, Drain,
@@ -19,14 +29,26 @@ type Health struct {
 	Misses            int
 }
 
-// Config is what a Process is made of.
-type Config struct {
-	Ref      event.Ref // Generation and PID are filled in here
+// Settings is what may change while the process runs. A generation keeps those it was
+// started with, but for Policy: the latest decides.
+type Settings struct {
 	Launch   Launcher
 	Policy   Policy
 	Timeouts Timeouts
 	Health   Health
-	// Release holds back what follows Drain in a planned stop until it is closed:
+}
+
+// Config is what a Process is made of.
+type Config struct {
+	Ref event.Ref // Generation, the last one there was, and PID are kept here
+	Settings
+	// Held has Run wait for Start, as after Stop.
+	Held bool
+	// Move hands the clients of one generation, which is ready, to its successor, which
+	// is too. With an error everything is as before; it ends soon after one of the
+	// instances or ctx does. Nil: nothing moves, clients are drained.
+	Move func(ctx context.Context, from, to Instance) error
+	// Release holds back what follows Drain when Run is to end until it is closed:
 	// until siblings, which this process may owe something, are drained too. It is
 	// not waited for longer than they may take; nil is not waited for.
 	Release <-chan struct{}
@@ -43,6 +65,9 @@ type Event struct {
 	Ended   event.Ref   // whose end that was
 	NextTry time.Time   // with Backoff, and with Failed unless it is final
 	At      time.Time
+	// Aside is a move of a generation beside the one that the process's state is
+	// about: one that is to replace it, or was replaced. Stopped is then its end.
+	Aside bool
 }
 
 // Status is the process at one moment.
@@ -55,6 +80,15 @@ type Status struct {
 	LastExit  *event.Exit
 	NextTry   time.Time
 	Reason    string // of the last move
+	Aside     []Aside
+}
+
+// Aside is a generation beside the current one: its successor, which starts, or its
+// predecessor, which drains.
+type Aside struct {
+	Ref       event.Ref
+	State     event.State
+	StartedAt time.Time
 }
 
 // Process is one process of a service over all its generations.
@@ -66,17 +100,19 @@ type Process struct {
 	drain    sync.Once
 	killed   chan struct{}
 	killOnce sync.Once
+	gone     chan struct{} // closed when Run returns
+	orders   chan *order
+	reports  chan report
 
 	mu     sync.Mutex
 	status Status
-	last   event.Ref // the generation that ended last
 }
 
 // New returns a stopped process.
 func New(cfg Config) *Process {
 	return &Process{
 		cfg: cfg, settled: make(chan struct{}), drained: make(chan struct{}), killed: make(chan struct{}),
-		status: Status{Ref: cfg.Ref},
+		gone: make(chan struct{}), orders: make(chan *order), reports: make(chan report), status: Status{Ref: cfg.Ref},
 	}
 }
 
@@ -91,11 +127,13 @@ func (p *Process) Status() Status {
 // stopped: what start-up waits for.
 func (p *Process) Settled() <-chan struct{} { return p.settled }
 
-// Drained is closed when the process owes nobody anything any more: in a planned
-// stop after Drain, and when Run returns.
+// Drained is closed when the process owes nobody anything any more: when Run is to
+// end after Drain, and when it returns.
 func (p *Process) Drained() <-chan struct{} { return p.drained }
 
 func (p *Process) owesNothing() { p.drain.Do(func() { close(p.drained) }) }
+
+func (p *Process) isSettled() { p.settle.Do(func() { close(p.settled) }) }
 
 // Kill makes a stop that is under way, or comes later, kill at once. Safe for
 // concurrent use; it does not wait.
@@ -104,98 +142,20 @@ func (p *Process) Kill() { p.killOnce.Do(func() { close(p.killed) }) }
 // Run keeps the process running until ctx ends, which is a planned stop, and
 // returns when nothing of it is left. It is called once.
 func (p *Process) Run(ctx context.Context) {
-	defer p.settle.Do(func() { close(p.settled) })
+	defer close(p.gone)
+	defer p.isSettled()
 	defer p.owesNothing()
-	restarts, reason := 0, ""
-	var exit *event.Exit
-	for ctx.Err() == nil {
-		p.begin(restarts, reason, exit)
-		g := &generation{p: p}
-		e := g.run(ctx)
-		exit = &e
-		if ctx.Err() != nil {
-			break
-		}
-		d := p.cfg.Policy.Exit(time.Now(), UnplannedExit{
-			WasReady: !g.readyAt.IsZero(), ReadyFor: g.readyFor, Config: isConfig(e),
-		})
-		restarts, reason = restarts+1, d.Reason
-		if d.Next == event.Starting {
-			continue
-		}
-		more := p.pause(ctx, d, exit)
-		exit = nil // told with the pause
-		if !more {
-			break
-		}
-	}
-	if p.Status().State != event.Stopped {
-		p.move(event.Stopped, "stopped as asked", exit, time.Time{})
-	}
+	m := &machine{p: p, set: p.cfg.Settings, last: p.cfg.Ref.Generation, held: p.cfg.Held}
+	m.run(ctx)
 }
 
-// begin starts a new generation in the books.
-func (p *Process) begin(restarts int, reason string, exit *event.Exit) {
-	p.mu.Lock()
-	s := &p.status
-	s.Ref.Generation++
-	s.Restarts = restarts
-	s.StartedAt, s.ReadyAt = time.Now(), time.Time{}
-	p.mu.Unlock()
-	p.move(event.Starting, reason, exit, time.Time{})
+// NotReadyError is a generation that was asked for and did not become ready, or did
+// and ended before it had replaced its predecessor.
+type NotReadyError struct {
+	Ref  event.Ref
+	Exit event.Exit
 }
 
-// pause waits for the next try and reports whether there is one.
-func (p *Process) pause(ctx context.Context, d Decision, exit *event.Exit) bool {
-	var next time.Time
-	var due <-chan time.Time
-	if d.After > 0 || d.Next == event.Backoff {
-		next = time.Now().Add(d.After)
-		timer := time.NewTimer(d.After)
-		defer timer.Stop()
-		due = timer.C
-	}
-	p.move(d.Next, d.Reason, exit, next)
-	select {
-	case <-due:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// move is the only place where the state changes.
-func (p *Process) move(to event.State, reason string, exit *event.Exit, next time.Time) {
-	p.mu.Lock()
-	s := &p.status
-	checkMove(s.State, to)
-	s.State, s.Reason, s.NextTry = to, reason, next
-	if exit != nil {
-		s.LastExit = exit
-	}
-	e := Event{Ref: s.Ref, State: to, Reason: reason, Exit: exit, NextTry: next, At: time.Now()}
-	if exit != nil {
-		e.Ended = p.last
-	}
-	p.mu.Unlock()
-	if to == event.Ready || to == event.Failed {
-		p.settle.Do(func() { close(p.settled) })
-	}
-	if p.cfg.OnEvent != nil {
-		p.cfg.OnEvent(e)
-	}
-}
-
-func (p *Process) set(change func(*Status)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	change(&p.status)
-}
-
-// ended takes the pid out of the books once the process is gone.
-func (p *Process) ended() {
-	p.set(func(s *Status) {
-		p.last = s.Ref
-		s.Ref.PID = 0
-	})
+func (e *NotReadyError) Error() string {
+	return fmt.Sprintf("process %s did not become ready in generation %d: %s", e.Ref, e.Ref.Generation, e.Exit.Cause)
 }

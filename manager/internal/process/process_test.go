@@ -283,8 +283,8 @@ func TestLives(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &world{t: t, started: time.Now(), scripts: c.scripts}
 				policy := &steps{t: t, list: c.policy}
-				p := New(Config{Ref: event.Ref{Service: 2, Name: "chat", Process: 3}, Launch: w.launch, Policy: policy,
-					Timeouts: timeouts, Health: health, OnEvent: w.onEvent})
+				p := New(Config{Ref: event.Ref{Service: 2, Name: "chat", Process: 3}, OnEvent: w.onEvent,
+					Settings: Settings{Launch: w.launch, Policy: policy, Timeouts: timeouts, Health: health}})
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				if c.stop < 0 {
@@ -344,8 +344,8 @@ func checkEnd(t *testing.T, p *Process) {
 func TestStatusAndSettled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, started: time.Now(), scripts: []script{{startTakes: 2 * s, exitAfter: s}, {exitAfter: s}, {startTakes: 2 * s, exitAfter: 4 * s}}}
-		p := New(Config{Ref: event.Ref{Name: "chat", Process: 3}, Launch: w.launch,
-			Policy: &steps{t: t, list: []Decision{backoff, failed}}, Timeouts: timeouts})
+		p := New(Config{Ref: event.Ref{Name: "chat", Process: 3},
+			Settings: Settings{Launch: w.launch, Policy: &steps{t: t, list: []Decision{backoff, failed}}, Timeouts: timeouts}})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { p.Run(ctx); close(done) }()
@@ -401,7 +401,7 @@ func TestRelease(t *testing.T) {
 				var running sync.WaitGroup
 				for i, script := range c.scripts {
 					w := &world{t: t, started: started, scripts: c.scripts[i : i+1]}
-					p := New(Config{Launch: w.launch, Policy: &steps{t: t}, Timeouts: timeouts, Release: release})
+					p := New(Config{Settings: Settings{Launch: w.launch, Policy: &steps{t: t}, Timeouts: timeouts}, Release: release})
 					processes[i] = p
 					running.Go(func() {
 						p.Run(ctx)
@@ -433,7 +433,7 @@ func TestRelease(t *testing.T) {
 func TestNobodyReleases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, started: time.Now(), scripts: []script{{}}}
-		p := New(Config{Launch: w.launch, Policy: &steps{t: t}, Timeouts: timeouts, Release: make(chan struct{})})
+		p := New(Config{Settings: Settings{Launch: w.launch, Policy: &steps{t: t}, Timeouts: timeouts}, Release: make(chan struct{})})
 		ctx, cancel := context.WithTimeout(t.Context(), s)
 		defer cancel()
 		p.Run(ctx)
@@ -458,7 +458,7 @@ func TestIllegalMoves(t *testing.T) {
 			}()
 		}
 	}
-	if legal != 20 {
+	if legal != 22 {
 		t.Errorf("%d moves are legal", legal)
 	}
 }

@@ -7,12 +7,13 @@ import (
 	"github.com/antano/antano/manager/internal/event"
 )
 
-// moves are the legal ones. A process that hangs is draining while it is aborted.
+// moves are the legal ones. A process that hangs is draining while it is aborted. From
+// ready to ready, a new generation has replaced the old one.
 var moves = [...][]event.State{
 	event.Stopped:  {event.Starting},
 	event.Starting: {event.Ready, event.Draining, event.Starting, event.Backoff, event.Failed, event.Stopped},
-	event.Ready:    {event.Draining, event.Starting, event.Backoff, event.Failed, event.Stopped},
-	event.Draining: {event.Starting, event.Backoff, event.Failed, event.Stopped},
+	event.Ready:    {event.Ready, event.Draining, event.Starting, event.Backoff, event.Failed, event.Stopped},
+	event.Draining: {event.Ready, event.Starting, event.Backoff, event.Failed, event.Stopped},
 	event.Backoff:  {event.Starting, event.Stopped},
 	event.Failed:   {event.Starting, event.Stopped},
 }

@@ -2,11 +2,10 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
-
-	"github.com/antano/antano/manager/internal/event"
 )
 
 const (
@@ -19,23 +18,29 @@ const (
 	drainMargin = time.Second
 )
 
-// stop is the planned end: Drain, the release, Stop, SIGTERM, SIGKILL, each bounded
+// end is the planned one: Drain, the release, Stop, SIGTERM, SIGKILL, each bounded
 // and each left out once the process is gone. A process that never was ready gets no
 // call, since its Start may still be under way.
-func (g *generation) stop(ctx context.Context, ready bool) {
-	g.p.move(event.Draining, "stopping", nil, time.Time{})
-	limits := g.p.cfg.Timeouts
+func (g *generation) end(ctx context.Context, ready bool) {
+	reason := "stopping"
+	if cause := context.Cause(ctx); cause == errReplaced || cause == errDismissed {
+		reason = cause.Error()
+	}
+	g.tell(report{what: reportLeaving, reason: reason})
+	limits := g.set.Timeouts
 	if ready {
 		deadline := time.Now().Add(limits.Drain)
 		g.ordered(limits.Drain+drainMargin, func(ctx context.Context) error { return g.inst.Drain(ctx, deadline) })
-		g.p.owesNothing()
-		g.released(time.Until(deadline) + 2*drainMargin)
+		g.tell(report{what: reportDrained})
+		if errors.Is(context.Cause(ctx), errRunEnds) {
+			g.released(time.Until(deadline) + 2*drainMargin)
+		}
 		asked := time.Now()
 		if g.ordered(limits.Stop, g.inst.Stop) && g.wait(limits.Stop-time.Since(asked)) {
 			return
 		}
 	}
-	g.p.owesNothing()
+	g.tell(report{what: reportDrained})
 	if !g.gone() && !g.isKilled() && g.inst.Signal(syscall.SIGTERM) == nil {
 		if g.wait(limits.Stop) {
 			return
@@ -83,7 +88,7 @@ func (g *generation) ordered(limit time.Duration, f func(context.Context) error)
 // abort ends a hung process so that it leaves a dump.
 func (g *generation) abort(ctx context.Context, reason string) {
 	g.cause = reason
-	g.p.move(event.Draining, reason, nil, time.Time{})
+	g.tell(report{what: reportLeaving, reason: reason})
 	if g.inst.Signal(syscall.SIGABRT) == nil && g.wait(abortWait) {
 		return
 	}
@@ -97,7 +102,7 @@ func (g *generation) broken(ctx context.Context, err error) {
 		return
 	}
 	g.cause = fmt.Sprintf("cannot serve on: %v", err)
-	g.p.move(event.Draining, g.cause, nil, time.Time{})
+	g.tell(report{what: reportLeaving, reason: g.cause})
 	g.kill(ctx)
 }
 

@@ -177,7 +177,7 @@ func TestStatusIsDocumented(t *testing.T) {
 		}
 	}
 	for title, name := range map[string]string{
-		"Server": "Status", "Service": "ServiceStatus", "Process": "ProcessStatus", "Last exit": "LastExit", "Client": "ClientStatus",
+		"Server": "Status", "Service": "ServiceStatus", "Process": "ProcessStatus", "Last exit": "LastExit", "Generation": "GenerationStatus", "Client": "ClientStatus",
 	} {
 		compare(t, "docs/control.md, "+title, firstCells(section(text, title), "Field"), fields[name])
 		delete(fields, name)

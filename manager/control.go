@@ -76,7 +76,7 @@ func (b backend) Clients(ctx context.Context, service string) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, clientsTime)
 	defer cancel()
 	clients := []ClientStatus{}
-	for _, w := range svc.workers {
+	for _, w := range svc.processes() {
 		i := w.instance()
 		if i == nil {
 			continue
@@ -99,7 +99,7 @@ func (b backend) Clients(ctx context.Context, service string) (any, error) {
 func (b backend) find(service string) *Service {
 	id, err := strconv.ParseInt(service, 10, 64)
 	for _, svc := range b.s.snapshot() {
-		if svc.plan.Params.Name == service || err == nil && svc.plan.Params.ID == id {
+		if svc.plan().Params.Name == service || err == nil && svc.plan().Params.ID == id {
 			return svc
 		}
 	}

@@ -22,7 +22,9 @@ import (
 // instance is one start of a worker: the launched process and its relay link.
 type instance struct {
 	w      *worker
+	spec   *spec
 	gen    int
+	half   int // which of the worker's rows in the share page it uses
 	proc   *launch.Process
 	link   *relay.Link
 	secret [32]byte
@@ -34,30 +36,35 @@ type instance struct {
 }
 
 // launch starts a generation of the worker's process. With an error nothing is left.
-func (w *worker) launch(ctx context.Context, generation int) (_ *instance, err error) {
-	s := w.service.server
-	dir, err := s.dir.MakeProcess(w.id)
-	if err != nil {
-		return nil, err
-	}
-	i := &instance{w: w, gen: generation, failed: make(chan error, 1), closing: make(chan struct{})}
+func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *instance, err error) {
+	s, p := w.service.server, sp.plan.Params
+	i := &instance{w: w, spec: sp, gen: generation, failed: make(chan error, 1), closing: make(chan struct{})}
 	if _, err := rand.Read(i.secret[:]); err != nil {
 		return nil, fmt.Errorf("make the secret of %s: %w", w, err)
 	}
 	i.link = s.router.Expect(relay.Launch{
-		Process: uint16(w.id), Generation: uint32(generation), Service: w.service.plan.Params.ID,
-		Secret: i.secret, UID: os.Getuid(), QueueLimit: w.service.plan.Params.Limits.ProcessQueueBytes,
+		Process: uint16(w.id), Generation: uint32(generation), Service: p.ID,
+		Secret: i.secret, UID: os.Getuid(), QueueLimit: p.Limits.ProcessQueueBytes,
 	})
+	if err := w.enter(i); err != nil {
+		i.link.Close()
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			i.link.Close()
-			err = errors.Join(err, s.dir.RemoveProcess(w.id))
+			err = errors.Join(err, s.dir.RemoveProcess(w.id, i.half))
+			w.leave(i)
 		}
 	}()
-	i.logs = newLogTap(s.cfg.Logger, event.Ref{Service: w.service.plan.Params.ID, Name: w.service.plan.Params.Name, Process: w.id, Generation: generation})
+	dir, err := s.dir.MakeProcess(w.id, i.half)
+	if err != nil {
+		return nil, err
+	}
+	i.logs = newLogTap(s.cfg.Logger, event.Ref{Service: p.ID, Name: p.Name, Process: w.id, Generation: generation})
 	i.proc, err = launch.Start(ctx, launch.Spec{
-		Path: w.service.plan.Plugin.Path, Binary: w.service.binary.File, Dir: dir,
-		Files: w.service.files(), StartTimeout: s.plan.params.Timeouts.Start,
+		Path: sp.plan.Plugin.Path, Binary: sp.binary.File, Dir: dir,
+		Files: w.service.files(sp), StartTimeout: sp.params.Timeouts.Start,
 		Stdout: func(r io.Reader) { i.logs.read("stdout", r) },
 		Stderr: func(r io.Reader) { i.logs.read("stderr", r) },
 	})
@@ -92,13 +99,13 @@ func (i *instance) PID() int { return i.proc.PID() }
 
 func (i *instance) Start(ctx context.Context) error {
 	svc := i.w.service
-	params := svc.plan.Params
-	params.Limits.MaxClients = share(params.Limits.MaxClients, len(svc.workers), i.w.row)
+	params, processes := i.spec.plan.Params, len(svc.processes())
+	params.Limits.MaxClients = share(params.Limits.MaxClients, processes, i.w.index)
 	err := i.proc.Start(ctx, launch.Request{
 		Identity: shared.Identity{ServerID: svc.server.plan.ServerID, ServiceID: params.ID, Service: params.Name, ProcessID: i.w.id, Generation: i.gen},
 		Params:   params, RelaySocket: svc.server.dir.Socket(runtimedir.Relay), Secret: i.secret,
-		ShareRow: i.w.row, ShareRows: len(svc.workers),
-		PushBack: svc.server.plan.params.PushBack, HandlerTimeout: svc.server.plan.params.Timeouts.Handler,
+		ShareRow: i.row(), ShareRows: svc.page.Used(),
+		PushBack: i.spec.params.PushBack, HandlerTimeout: i.spec.params.Timeouts.Handler,
 	})
 	if err != nil {
 		return err
@@ -115,6 +122,9 @@ func (i *instance) Start(ctx context.Context) error {
 	}
 }
 
+// row is the instance's own in the share page.
+func (i *instance) row() int { return rowsOf(i.w.index) + i.half }
+
 // share is the part of a bound that row i of n has, at least 1; otherwise the parts
 // add up to all of it.
 func share(all, n, i int) int {
@@ -130,7 +140,7 @@ func (i *instance) Drain(ctx context.Context, deadline time.Time) error {
 	unfinished, err := i.proc.Drain(ctx, time.Until(deadline))
 	if err == nil && unfinished > 0 {
 		i.w.service.server.cfg.Logger.Warn("clients did not take their output before the drain deadline",
-			"service", i.w.service.plan.Params.Name, "process", i.w.id, "clients", unfinished)
+			"service", i.spec.plan.Params.Name, "process", i.w.id, "clients", unfinished)
 	}
 	return err
 }
@@ -169,11 +179,11 @@ func (i *instance) Close() {
 	close(i.closing)
 	i.watch.Wait()
 	if err := i.proc.Close(); err != nil {
-		i.w.service.server.cfg.Logger.Error("clean up after a process", "service", i.w.service.plan.Params.Name, "process", i.w.id, "err", err)
+		i.w.service.server.cfg.Logger.Error("clean up after a process", "service", i.spec.plan.Params.Name, "process", i.w.id, "err", err)
 	}
 	i.link.Close()
-	i.w.closed(i)
-	if err := i.w.service.server.dir.RemoveProcess(i.w.id); err != nil {
-		i.w.service.server.cfg.Logger.Error("remove the directory of a process", "service", i.w.service.plan.Params.Name, "process", i.w.id, "err", err)
+	if err := i.w.service.server.dir.RemoveProcess(i.w.id, i.half); err != nil {
+		i.w.service.server.cfg.Logger.Error("remove the directory of a process", "service", i.spec.plan.Params.Name, "process", i.w.id, "err", err)
 	}
+	i.w.leave(i)
 }

@@ -150,11 +150,14 @@ func (s *Server) CheckAddresses() error {
 		if filepath.Dir(row.Params.Endpoint) == s.plan.RuntimeDir {
 			continue // a directory that `run` makes, and empties, for itself
 		}
-		probe := &Service{plan: row}
-		if err := probe.bind(); err != nil {
+		group, err := bind(row)
+		if err != nil {
 			all = append(all, fmt.Errorf("service %s: %w", row.Params.Name, err))
+			continue
 		}
-		probe.close()
+		if group != nil {
+			group.Close()
+		}
 	}
 	return errors.Join(all...)
 }

@@ -83,8 +83,8 @@ active_service:
 		t.Fatalf("the service of id %d does not listen: %v", row.Params.ID, err)
 	}
 	conn.Close()
-	if len(svc.workers) != 2 {
-		t.Errorf("%d processes, want the two of num_of_process", len(svc.workers))
+	if n := len(svc.processes()); n != 2 {
+		t.Errorf("%d processes, want the two of num_of_process", n)
 	}
 	_, port, _ := net.SplitHostPort(svc.address())
 	fmt.Sscan(port, &row.Params.Port)

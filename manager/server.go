@@ -124,7 +124,7 @@ func (s *Server) startUp(ctx context.Context) error {
 		if svc.settled(ctx) || ctx.Err() != nil {
 			continue
 		}
-		err := fmt.Errorf("service %s has no process that became ready: %s", svc.plan.Params.Name, svc.lastCause())
+		err := fmt.Errorf("service %s has no process that became ready: %s", svc.plan().Params.Name, svc.lastCause())
 		if svc.exitedConfig() {
 			err = configError{err}
 		}
@@ -147,8 +147,8 @@ func (s *Server) startUp(ctx context.Context) error {
 func (s *Server) announce() {
 	known := make(map[int64][]uint16)
 	for _, svc := range s.snapshot() {
-		for _, w := range svc.workers {
-			known[svc.plan.Params.ID] = append(known[svc.plan.Params.ID], uint16(w.id))
+		for _, w := range svc.processes() {
+			known[svc.plan().Params.ID] = append(known[svc.plan().Params.ID], uint16(w.id))
 		}
 	}
 	s.router.SetServices(known)
@@ -192,7 +192,7 @@ func (s *Server) drain(stop func()) {
 	s.router.Shutdown()
 	stop()
 	for _, svc := range s.snapshot() {
-		for _, w := range svc.workers {
+		for _, w := range svc.processes() {
 			<-w.process.Drained()
 		}
 	}
@@ -213,7 +213,7 @@ func (s *Server) Kill() {
 // add lists a service that was assembled.
 func (s *Server) add(svc *Service) {
 	s.mu.Lock()
-	if svc.plan.Params.ID == 0 {
+	if svc.plan().Params.ID == 0 {
 		s.internal = svc
 	} else {
 		s.services = append(s.services, svc)

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/antano/antano/manager/internal/catalog"
 	"github.com/antano/antano/manager/internal/event"
 	"github.com/antano/antano/manager/internal/launch"
 	"github.com/antano/antano/manager/internal/listener"
@@ -17,73 +16,87 @@ import (
 )
 
 // Service is one row of `active_service` while it runs: its listening sockets, which
-// are held until the server stops, its share page and its processes.
+// are held until it ends, its share page and its processes.
 type Service struct {
-	server  *Server
-	plan    PlannedService
-	binary  *catalog.Binary // the plugin that was described, whatever is at its path now
-	group   *listener.Group
-	page    *listener.Page
-	workers []*worker
-	slots   *slotKeeper
-	moved   chan struct{} // has room for one: a process changed its state
+	server *Server
+	page   *listener.Page
+	slots  *slotKeeper
+	moved  chan struct{} // has room for one: a process changed its state
+
+	mu      sync.Mutex // guards what follows
+	current *spec      // what is to run
+	others  []*spec    // what some process may still be launched from
+	workers []*worker  // in the order of their ids
+	retired []*worker  // scaled away; their ids are used again
+	running *sync.WaitGroup
+	ctx     context.Context // of the processes; nil while they do not run
 }
 
 // GetService assembles a service of the server from its row: it opens the plugin and
 // the listening sockets and starts nothing. A failure, such as an address in use,
 // leaves nothing open. Source: the seed's get_service.
-func GetService(row PlannedService, server *Server) (_ *Service, err error) {
-	s := &Service{server: server, plan: row, moved: make(chan struct{}, 1)}
+func GetService(row PlannedService, server *Server) (*Service, error) {
+	return newService(row, server, nil)
+}
+
+// newService is GetService with sockets that are held already, or nil.
+func newService(row PlannedService, server *Server, group *listener.Group) (_ *Service, err error) {
+	s := &Service{server: server, moved: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
-	if s.binary, err = row.Plugin.open(); err != nil {
+	if s.current, err = newSpec(row, server.plan.params, group); err != nil {
 		return nil, err
 	}
-	if err = s.bind(); err != nil {
+	if s.page, err = listener.NewPage(); err != nil {
 		return nil, fmt.Errorf("service %s: %w", row.Params.Name, err)
 	}
-	if s.page, err = listener.NewPage(len(row.ProcessIDs)); err != nil {
-		return nil, fmt.Errorf("service %s: %w", row.Params.Name, err)
-	}
+	s.page.Use(rowsOf(len(row.ProcessIDs)))
 	if s.slots, err = newSlotKeeper(s, s.slotCount()); err != nil {
 		return nil, fmt.Errorf("service %s: %w", row.Params.Name, err)
 	}
 	for i, id := range row.ProcessIDs {
-		s.workers = append(s.workers, newWorker(s, id, i))
+		s.workers = append(s.workers, newWorker(s, id, i, s.current))
 	}
 	return s, nil
 }
 
-func (s *Service) bind() (err error) {
-	p := s.plan.Params
-	switch t := s.plan.Plugin.Description.Transport; t {
-	case shared.TransportTCP, shared.TransportUDP:
-		s.group, err = listener.Bind(p.Port, p.Host, string(t), p.Backlog)
-	case shared.TransportUnix:
-		s.group, err = listener.BindUnixSocket(p.Endpoint, p.Mode, p.SocketType, p.Backlog)
-	}
-	return err
+// spec is what new generations are launched from.
+func (s *Service) spec() *spec {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current
+}
+
+// plan is the row that the service runs.
+func (s *Service) plan() PlannedService { return s.spec().plan }
+
+// processes are those of the service at this moment, in the order of their ids.
+func (s *Service) processes() []*worker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.workers)
 }
 
 // slotCount is how many sockets the processes read in turn instead of sharing them.
 func (s *Service) slotCount() int {
+	row := s.plan()
 	switch {
-	case s.plan.Plugin.Description.Transport == shared.TransportUDP:
+	case row.Plugin.Description.Transport == shared.TransportUDP:
 		return listener.Slots
-	case s.plan.Plugin.Description.Transport == shared.TransportUnix && s.plan.Params.SocketType == shared.SocketDgram:
+	case row.Plugin.Description.Transport == shared.TransportUnix && row.Params.SocketType == shared.SocketDgram:
 		return 1
 	}
 	return 0
 }
 
-// files are the descriptors that every process inherits.
-func (s *Service) files() []launch.File {
+// files are the descriptors that every process of the spec inherits.
+func (s *Service) files(sp *spec) []launch.File {
 	var files []launch.File
-	if s.group != nil {
-		for _, f := range s.group.Sockets() {
+	if sp.group != nil {
+		for _, f := range sp.group.Sockets() {
 			files = append(files, launch.File{Name: f.Name, FD: f.FD})
 		}
 	}
@@ -99,15 +112,40 @@ func (s *Service) files() []launch.File {
 func RunProcesses(ctx context.Context, services []*Service) {
 	var wg sync.WaitGroup
 	for _, s := range services {
-		for _, w := range s.workers {
-			wg.Go(func() { w.process.Run(ctx) })
-		}
+		wg.Go(func() { s.run(ctx) })
 	}
 	wg.Wait()
 }
 
-func (s *Service) worker(id int) *worker {
+// run runs the processes, those that are added meanwhile included.
+func (s *Service) run(ctx context.Context) {
+	var running sync.WaitGroup
+	s.mu.Lock()
+	s.ctx, s.running = ctx, &running
 	for _, w := range s.workers {
+		s.launch(w)
+	}
+	s.mu.Unlock()
+	<-ctx.Done()
+	s.mu.Lock()
+	s.ctx, s.running = nil, nil // nothing is added from now on
+	s.mu.Unlock()
+	running.Wait()
+}
+
+// launch runs a process until it is retired or the service ends. s.mu is held.
+func (s *Service) launch(w *worker) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	w.end = cancel
+	s.running.Go(func() {
+		defer cancel()
+		w.process.Run(ctx)
+		close(w.ended)
+	})
+}
+
+func (s *Service) worker(id int) *worker {
+	for _, w := range s.processes() {
 		if w.id == id {
 			return w
 		}
@@ -120,12 +158,12 @@ func (s *Service) worker(id int) *worker {
 // no process ever counts as failed, so it waits for those no longer than a few starts
 // may take.
 func (s *Service) settled(ctx context.Context) bool {
-	if s.plan.restart.Limit == 0 {
+	if s.plan().restart.Limit == 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, 3*s.server.plan.params.Timeouts.Start)
+		ctx, cancel = context.WithTimeout(ctx, 3*s.spec().params.Timeouts.Start)
 		defer cancel()
 	}
-	for _, w := range s.workers {
+	for _, w := range s.processes() {
 		select {
 		case <-w.process.Settled():
 		case <-ctx.Done():
@@ -148,16 +186,16 @@ func (s *Service) settled(ctx context.Context) bool {
 }
 
 func (s *Service) states() []event.State {
-	states := make([]event.State, len(s.workers))
-	for i, w := range s.workers {
-		states[i] = w.process.Status().State
+	var states []event.State
+	for _, w := range s.processes() {
+		states = append(states, w.process.Status().State)
 	}
 	return states
 }
 
 // kill has every process killed in the stop that is under way or to come.
 func (s *Service) kill() {
-	for _, w := range s.workers {
+	for _, w := range s.processes() {
 		w.process.Kill()
 	}
 }
@@ -167,27 +205,35 @@ func (s *Service) close() {
 	if s.slots != nil {
 		s.slots.close()
 	}
-	if s.group != nil {
-		s.group.Close()
-	}
 	if s.page != nil {
 		s.page.Close()
 	}
-	if s.binary != nil {
-		_ = s.binary.Close()
+	if s.current != nil {
+		s.drop(append(s.others, s.current), nil)
 	}
 }
 
-func (s *Service) address() string {
-	if s.group != nil {
-		return s.group.Address()
+// drop closes what the specs opened, but for what is used by those that stay.
+func (s *Service) drop(specs, stay []*spec) {
+	kept := make(map[*listener.Group]bool)
+	for _, sp := range stay {
+		kept[sp.group] = true
 	}
-	return ""
+	for _, sp := range specs {
+		if sp.group != nil && !kept[sp.group] {
+			sp.group.Close()
+		}
+		_ = sp.binary.Close()
+	}
 }
+
+func (s *Service) address() string { return s.spec().address() }
 
 func (s *Service) status(now time.Time) ServiceStatus {
-	st := ServiceStatus{ID: s.plan.Params.ID, Name: s.plan.Params.Name, Type: s.plan.Params.ServiceType, Address: s.address()}
-	for _, w := range s.workers {
+	sp := s.spec()
+	p := sp.plan.Params
+	st := ServiceStatus{ID: p.ID, Name: p.Name, Type: p.ServiceType, Address: sp.address()}
+	for _, w := range s.processes() {
 		st.Processes = append(st.Processes, w.status(now))
 	}
 	st.State = serviceState(s.states())
@@ -198,7 +244,7 @@ func hostPort(host string, port int) string { return net.JoinHostPort(host, strc
 
 // lastCause is why its processes did not become ready, for people.
 func (s *Service) lastCause() string {
-	for _, w := range s.workers {
+	for _, w := range s.processes() {
 		e := w.process.Status().LastExit
 		switch {
 		case e == nil:
@@ -213,10 +259,18 @@ func (s *Service) lastCause() string {
 
 // exitedConfig reports whether a process said that its configuration is wrong.
 func (s *Service) exitedConfig() bool {
-	for _, w := range s.workers {
+	for _, w := range s.processes() {
 		if e := w.process.Status().LastExit; e != nil && e.Code == shared.ExitConfig {
 			return true
 		}
 	}
 	return false
+}
+
+// stirred tells who waits for a state that one has changed.
+func (s *Service) stirred() {
+	select {
+	case s.moved <- struct{}{}:
+	default:
+	}
 }

@@ -32,7 +32,7 @@ func newSlotKeeper(s *Service, n int) (*slotKeeper, error) {
 		return k, nil
 	}
 	var err error
-	k.table, err = slots.New(n, s.plan.ProcessIDs)
+	k.table, err = slots.New(n, s.plan().ProcessIDs)
 	return k, err
 }
 
@@ -94,7 +94,7 @@ func (k *slotKeeper) assign(w *worker, i *instance, c slots.Command) {
 	err := i.link.AssignSlots(k.ctx, c.Slots)
 	if err != nil {
 		if k.ctx.Err() == nil && !errors.Is(err, relay.ErrDown) {
-			k.service.server.cfg.Logger.Warn("slots were not confirmed", "service", k.service.plan.Params.Name, "process", w.id, "err", err)
+			k.service.server.cfg.Logger.Warn("slots were not confirmed", "service", k.service.plan().Params.Name, "process", w.id, "err", err)
 		}
 		return
 	}
@@ -103,6 +103,14 @@ func (k *slotKeeper) assign(w *worker, i *instance, c slots.Command) {
 	if w.instance() == i { // a later generation has confirmed nothing yet
 		k.send(k.table.Confirmed(c.Process, c.Slots))
 	}
+}
+
+// release has a generation that is about to be replaced read no slot any more.
+func (k *slotKeeper) release(ctx context.Context, i *instance) error {
+	if k.table == nil {
+		return nil
+	}
+	return i.link.AssignSlots(ctx, 0)
 }
 
 // close returns when nothing is awaited any more.

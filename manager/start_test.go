@@ -92,7 +92,7 @@ active_service:
 				t.Errorf("open before:\n%q\nafter:\n%q", before, after)
 			}
 			for _, svc := range s.services {
-				for _, w := range svc.workers {
+				for _, w := range svc.processes() {
 					if g := w.process.Status().Ref.Generation; g != 0 {
 						t.Errorf("process %s was started", w)
 					}

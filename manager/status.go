@@ -52,6 +52,18 @@ type ProcessStatus struct {
 	BytesOut    uint64            `json:"bytes_out"`
 	Drops       map[string]uint64 `json:"drops"` // by code, and "kernel"
 	LastExit    *LastExit         `json:"last_exit"`
+	// Beside are generations beside the one that all this is about, during a
+	// replacement. The counters are those of all.
+	Beside []GenerationStatus `json:"beside,omitempty"`
+}
+
+// GenerationStatus is a generation that is to replace the current one of its process,
+// or was replaced by it and drains.
+type GenerationStatus struct {
+	Generation int     `json:"generation"`
+	PID        int     `json:"pid"`
+	State      string  `json:"state"`
+	UptimeS    float64 `json:"uptime_s"`
 }
 
 // LastExit is how the last generation that ended did so.

@@ -20,28 +20,56 @@ import (
 type worker struct {
 	service *Service
 	id      int // process_id
-	row     int // in the share page
+	index   int // among all processes that the service ever had
 	process *process.Process
+	end     context.CancelFunc // ends Run; set when that begins
+	ended   chan struct{}      // closed when it has
 
-	mu      sync.Mutex
-	current *instance
-	drops   [shared.NumCodes]uint64 // counted by the relay for earlier generations
+	mu        sync.Mutex
+	spec      *spec                   // of the current generation, and of the next
+	instances [generations]*instance  // by which of its two rows of the share page they use
+	drops     [shared.NumCodes]uint64 // counted by the relay for earlier generations
 }
 
-func newWorker(s *Service, id, row int) *worker {
-	w := &worker{service: s, id: id, row: row}
-	p := s.server.plan.params
+// generations is how many of a process there are at most: during a replacement.
+const generations = 2
+
+// rowsOf is how many rows of the share page so many processes use.
+func rowsOf(processes int) int { return generations * processes }
+
+func newWorker(s *Service, id, index int, sp *spec) *worker {
+	w := &worker{service: s, id: id, index: index, spec: sp, ended: make(chan struct{})}
 	w.process = process.New(process.Config{
-		Ref:    event.Ref{Service: s.plan.Params.ID, Name: s.plan.Params.Name, Process: id},
-		Launch: w.launchInstance, Policy: policy{restart.NewTracker(restart.Policy(s.plan.restart), rand.Float64)},
-		Timeouts: process.Timeouts{Start: p.Timeouts.Start, Drain: p.Timeouts.Drain, Stop: p.Timeouts.Stop},
-		Health:   process.Health{Interval: p.Health.Interval, Timeout: p.Health.Timeout, Misses: p.Health.Misses},
-		OnEvent:  w.onEvent, Release: s.server.released,
+		Ref:      event.Ref{Service: sp.plan.Params.ID, Name: sp.plan.Params.Name, Process: id},
+		Settings: w.settings(sp), Move: w.move, OnEvent: w.onEvent, Release: s.server.released,
 	})
 	return w
 }
 
-func (w *worker) String() string { return fmt.Sprintf("%s/%d", w.service.plan.Params.Name, w.id) }
+// settings are those of generations that are launched from sp.
+func (w *worker) settings(sp *spec) process.Settings {
+	p := sp.params
+	return process.Settings{
+		Launch: func(ctx context.Context, generation int) (process.Instance, error) {
+			return w.launch(ctx, generation, sp)
+		},
+		Policy:   policy{restart.NewTracker(restart.Policy(sp.plan.restart), rand.Float64)},
+		Timeouts: process.Timeouts{Start: p.Timeouts.Start, Drain: p.Timeouts.Drain, Stop: p.Timeouts.Stop},
+		Health:   process.Health{Interval: p.Health.Interval, Timeout: p.Health.Timeout, Misses: p.Health.Misses},
+	}
+}
+
+// move is process.Config.Move.
+func (w *worker) move(ctx context.Context, from, to process.Instance) error {
+	old := from.(*instance)
+	if err := w.service.slots.release(ctx, old); err != nil {
+		return err
+	}
+	old.link.Drain()
+	return nil
+}
+
+func (w *worker) String() string { return fmt.Sprintf("%s/%d", w.service.plan().Params.Name, w.id) }
 
 // policy puts a restart.Tracker behind the interface that package process declares.
 type policy struct{ *restart.Tracker }
@@ -62,6 +90,11 @@ func (p policy) Exit(now time.Time, e process.UnplannedExit) process.Decision {
 func (w *worker) onEvent(e process.Event) {
 	process := w.service.server.cfg.Logger.With("service", e.Ref.Name, "process", e.Ref.Process)
 	log := process.With("generation", e.Ref.Generation)
+	defer w.service.stirred()
+	if e.Aside {
+		w.aside(log, e)
+		return
+	}
 	if e.Exit != nil && e.State != event.Stopped {
 		process.Error("process ended", "generation", e.Ended.Generation, "pid", e.Ended.PID, "cause", e.Exit.Cause, "code", e.Exit.Code, "signal", e.Exit.Signal,
 			"uptime", e.Exit.Uptime.Round(time.Millisecond), "next", e.Reason)
@@ -78,14 +111,19 @@ func (w *worker) onEvent(e process.Event) {
 	default:
 		log.Debug("process "+e.State.String(), "pid", e.Ref.PID, "why", e.Reason)
 	}
-	if i := w.instance(); i != nil {
+	if i := w.at(e.Ref.Generation); i != nil && !e.Aside {
 		i.link.SetReady(e.State == event.Ready)
 	}
 	w.service.slots.moved(w, e)
-	select {
-	case w.service.moved <- struct{}{}:
-	default:
+}
+
+// aside logs what becomes of a generation that replaces another, or was replaced.
+func (w *worker) aside(log hclog.Logger, e process.Event) {
+	if e.State == event.Stopped {
+		w.stopped(log, e)
+		return
 	}
+	log.Info("process "+e.State.String(), "pid", e.Ref.PID, "why", e.Reason)
 }
 
 // stopped is loud about a process that did not stop as it should.
@@ -97,33 +135,41 @@ func (w *worker) stopped(log hclog.Logger, e process.Event) {
 	log.Debug("process stopped", "why", e.Reason)
 }
 
-// launchInstance is the process.Launcher of the worker.
-func (w *worker) launchInstance(ctx context.Context, generation int) (process.Instance, error) {
-	i, err := w.launch(ctx, generation)
-	if err != nil {
-		return nil, err
-	}
-	w.mu.Lock()
-	w.current = i
-	w.mu.Unlock()
-	return i, nil
-}
+// instance is that of the current generation, if there is one.
+func (w *worker) instance() *instance { return w.at(w.process.Status().Ref.Generation) }
 
-func (w *worker) instance() *instance {
+// at is the instance of a generation, if there is one.
+func (w *worker) at(generation int) *instance {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.current
+	for _, i := range w.instances {
+		if i != nil && i.gen == generation {
+			return i
+		}
+	}
+	return nil
 }
 
-// closed is told by an instance that nothing is left of it.
-func (w *worker) closed(i *instance) {
+// enter gives an instance a row of the share page.
+func (w *worker) enter(i *instance) error {
 	w.mu.Lock()
-	addDrops(&w.drops, i.link.Stats())
-	if w.current == i {
-		w.current = nil
+	defer w.mu.Unlock()
+	for half, other := range w.instances {
+		if other == nil {
+			w.instances[half], i.half = i, half
+			return nil
+		}
 	}
-	w.mu.Unlock()
-	w.service.page.Clear(w.row)
+	return fmt.Errorf("process %s has %d generations already", w, generations)
+}
+
+// leave is told by an instance that nothing is left of it.
+func (w *worker) leave(i *instance) {
+	w.service.page.Clear(i.row())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.instances[i.half] = nil
+	addDrops(&w.drops, i.link.Stats())
 }
 
 // addDrops adds what the relay dropped on behalf of a process: its own messages, and
@@ -138,25 +184,44 @@ func addDrops(sum *[shared.NumCodes]uint64, s relay.Stats) {
 // status is the process as operators see it.
 func (w *worker) status(now time.Time) ProcessStatus {
 	st := w.process.Status()
-	c := w.service.page.Snapshot(w.row)
 	p := ProcessStatus{
 		ProcessID: w.id, PID: st.Ref.PID, State: st.State.String(), Generation: st.Ref.Generation, Restarts: st.Restarts,
-		Clients: c.Clients, MessagesIn: c.MessagesIn, MessagesOut: c.MessagesOut, BytesIn: c.BytesIn, BytesOut: c.BytesOut,
 		Drops: map[string]uint64{}, LastExit: lastExit(st.LastExit),
 	}
 	if st.Ref.PID != 0 {
 		p.UptimeS = now.Sub(st.StartedAt).Seconds()
 	}
+	for _, a := range st.Aside {
+		p.Beside = append(p.Beside, GenerationStatus{a.Ref.Generation, a.Ref.PID, a.State.String(), now.Sub(a.StartedAt).Seconds()})
+	}
+	w.count(&p)
+	return p
+}
+
+// count fills in the counters, which are those of all generations.
+func (w *worker) count(p *ProcessStatus) {
 	w.mu.Lock()
 	drops := w.drops
-	if w.current != nil {
-		addDrops(&drops, w.current.link.Stats())
-	}
-	w.mu.Unlock()
-	for code := shared.CodeBadMessage; int(code) < shared.NumCodes; code++ {
-		if n := drops[code] + c.Drops[code]; n > 0 {
-			p.Drops[code.String()] = n
+	for _, i := range w.instances {
+		if i != nil {
+			addDrops(&drops, i.link.Stats())
 		}
 	}
-	return p
+	w.mu.Unlock()
+	for half := range generations {
+		c := w.service.page.Snapshot(rowsOf(w.index) + half)
+		p.Clients += c.Clients
+		p.MessagesIn += c.MessagesIn
+		p.MessagesOut += c.MessagesOut
+		p.BytesIn += c.BytesIn
+		p.BytesOut += c.BytesOut
+		for code := range drops {
+			drops[code] += c.Drops[code]
+		}
+	}
+	for code := shared.CodeBadMessage; int(code) < shared.NumCodes; code++ {
+		if drops[code] > 0 {
+			p.Drops[code.String()] = drops[code]
+		}
+	}
 }

@@ -167,7 +167,7 @@ func TestToStartRefuses(t *testing.T) {
 		"short secret":      {func(r *pluginpb.StartRequest) { r.Secret = r.Secret[:31] }, "secret"},
 		"row of no rows":    {func(r *pluginpb.StartRequest) { r.ShareRow, r.ShareRows = 0, 0 }, "share_row"},
 		"row over rows":     {func(r *pluginpb.StartRequest) { r.ShareRow = r.ShareRows }, "share_row"},
-		"too many rows":     {func(r *pluginpb.StartRequest) { r.ShareRows = 1025 }, "share_row"},
+		"too many rows":     {func(r *pluginpb.StartRequest) { r.ShareRows = 2049 }, "share_row"},
 		"push_back":         {func(r *pluginpb.StartRequest) { r.PushBackNs = -1 }, "push_back"},
 		"adoption_window":   {func(r *pluginpb.StartRequest) { r.AdoptionWindowNs = -1 }, "adoption_window"},
 		"handler_timeout":   {func(r *pluginpb.StartRequest) { r.HandlerTimeoutNs = 1 << 62 }, "handler_timeout"},

@@ -12,9 +12,9 @@ import (
 	"github.com/antano/antano/shared/pluginpb"
 )
 
-// MaxShareRows is how many processes a service can have: the rows of its shared
+// MaxShareRows is twice how many processes a service can have: the rows of its shared
 // page.
-const MaxShareRows = 1024
+const MaxShareRows = 2048
 
 // MaxSocketPath is how long the path of a Unix socket can be, in bytes.
 const MaxSocketPath = 107

@@ -15,8 +15,8 @@ import (
 const (
 	// RowSize is the size of a row in bytes.
 	RowSize = 256
-	// MaxRows is how many processes a service may have.
-	MaxRows = 1024
+	// MaxRows is how many rows a page has: two for each process that a service may have.
+	MaxRows = 2 * 1024
 
 	wordState       = 0
 	wordClients     = 1
@@ -25,6 +25,7 @@ const (
 	wordBytesIn     = 4
 	wordBytesOut    = 5
 	wordDrops       = 6
+	wordUsed        = 22 // of row 0: how many rows are in use
 	rowWords        = RowSize / 8
 )
 
@@ -44,19 +45,16 @@ type Counters struct {
 // each has and what it counted. All methods are safe for concurrent use; none
 // blocks.
 type Page struct {
-	fd   int
-	rows int
+	fd int
 
 	mu  sync.RWMutex // held over the access, so that Close cannot unmap under it
 	mem []byte
 }
 
-// NewPage makes a page of zeroes. Its size is sealed, so that no process can shrink
-// it under the others.
-func NewPage(rows int) (p *Page, err error) {
-	if rows < 1 || rows > MaxRows {
-		return nil, fmt.Errorf("share page for %d processes; a service has 1 to %d", rows, MaxRows)
-	}
+// NewPage makes a page of zeroes with MaxRows rows, which take memory once they are
+// used. Its size is sealed, so that no process can shrink it under the others.
+func NewPage() (p *Page, err error) {
+	const rows = MaxRows
 	fd, err := unix.MemfdCreate("antano-share", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return nil, fmt.Errorf("make the share page: %w", err)
@@ -66,7 +64,7 @@ func NewPage(rows int) (p *Page, err error) {
 			_ = unix.Close(fd)
 		}
 	}()
-	if err := unix.Ftruncate(fd, int64(rows*RowSize)); err != nil {
+	if err := unix.Ftruncate(fd, rows*RowSize); err != nil {
 		return nil, fmt.Errorf("size the share page: %w", err)
 	}
 	const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
@@ -77,14 +75,34 @@ func NewPage(rows int) (p *Page, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("map the share page: %w", err)
 	}
-	return &Page{fd: fd, rows: rows, mem: mem}, nil
+	return &Page{fd: fd, mem: mem}, nil
 }
 
 // FD is the descriptor that processes inherit as `share`. It stays the page's.
 func (p *Page) FD() int { return p.fd }
 
-// Rows is how many rows the page has.
-func (p *Page) Rows() int { return p.rows }
+// Use says how many rows are in use, which processes look up while they run. It panics
+// when there are not so many.
+func (p *Page) Use(rows int) {
+	if rows < 1 || rows > MaxRows {
+		panic(fmt.Sprintf("listener: %d of %d rows of a share page", rows, MaxRows))
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.mem != nil {
+		atomic.StoreUint64(&p.row(0)[wordUsed], uint64(rows))
+	}
+}
+
+// Used is how many rows are in use; 0 after Close.
+func (p *Page) Used() int {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.mem == nil {
+		return 0
+	}
+	return int(min(atomic.LoadUint64(&p.row(0)[wordUsed]), MaxRows))
+}
 
 // Snapshot reads row i, each number for itself; zeroes after Close. It panics when
 // there is no such row.

@@ -10,7 +10,7 @@ import (
 
 // TestPageIsShared writes through a second mapping, as a process does.
 func TestPageIsShared(t *testing.T) {
-	p, err := NewPage(3)
+	p, err := NewPage()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +20,7 @@ func TestPageIsShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Munmap(mem)
-	other := &Page{mem: mem, rows: 3}
+	other := &Page{mem: mem}
 	row := other.row(1)
 	for i := range row {
 		row[i] = uint64(100 + i)
@@ -44,30 +44,49 @@ func TestPageIsShared(t *testing.T) {
 }
 
 func TestPageCannotBeResized(t *testing.T) {
-	p, err := NewPage(MaxRows)
+	p, err := NewPage()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if p.Rows() != MaxRows {
-		t.Errorf("%d rows", p.Rows())
-	}
 	for _, size := range []int64{0, MaxRows * RowSize * 2} {
 		if err := unix.Ftruncate(p.FD(), size); err != unix.EPERM {
 			t.Errorf("resize to %d: %v", size, err)
 		}
 	}
-	for _, rows := range []int{0, MaxRows + 1} {
-		if _, err := NewPage(rows); err == nil {
-			t.Errorf("%d rows are allowed", rows)
-		}
+}
+
+// TestPageUse is told to running processes through row 0.
+func TestPageUse(t *testing.T) {
+	p, err := NewPage()
+	if err != nil {
+		t.Fatal(err)
 	}
+	p.Use(6)
+	if p.Used() != 6 || p.row(0)[22] != 6 || p.Snapshot(0) != (Counters{}) {
+		t.Errorf("%d rows are in use, the word says %d", p.Used(), p.row(0)[22])
+	}
+	p.Use(MaxRows)
+	if p.Snapshot(MaxRows-1) != (Counters{}) || p.Used() != MaxRows {
+		t.Error("the last row is not there")
+	}
+	p.Close()
+	p.Use(2)
+	if p.Used() != 0 {
+		t.Error("in use after Close")
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("too many rows are allowed")
+		}
+	}()
+	p.Use(MaxRows + 1)
 }
 
 func TestPageCloseWhileRead(t *testing.T) {
 	before := openDescriptors(t)
 	for range 50 {
-		p, err := NewPage(1)
+		p, err := NewPage()
 		if err != nil {
 			t.Fatal(err)
 		}

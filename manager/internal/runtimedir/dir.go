@@ -110,7 +110,7 @@ func (d *Dir) checkOurs() error {
 	return nil
 }
 
-var processName = regexp.MustCompile(`^p[0-9]{1,4}$`)
+var processName = regexp.MustCompile(`^[pq][0-9]{1,4}$`)
 
 // Reserved reports whether a file of that name in a runtime directory is ours, so that
 // no service may listen there.
@@ -150,9 +150,10 @@ func (d *Dir) Path() string { return d.path }
 // Socket is the path of one of the server's sockets: Control, Relay, Internal.
 func (d *Dir) Socket(name string) string { return filepath.Join(d.path, name) }
 
-// MakeProcess makes the directory of one process anew, empty and with mode 0700.
-func (d *Dir) MakeProcess(id int) (string, error) {
-	path := d.process(id)
+// MakeProcess makes the directory of one generation of a process anew, empty and with
+// mode 0700. There are two, 0 and 1, for two generations at a time.
+func (d *Dir) MakeProcess(id, which int) (string, error) {
+	path := d.process(id, which)
 	if err := os.RemoveAll(path); err != nil {
 		return "", fmt.Errorf("clear the directory of process %d: %w", id, err)
 	}
@@ -162,10 +163,12 @@ func (d *Dir) MakeProcess(id int) (string, error) {
 	return path, nil
 }
 
-// RemoveProcess removes the directory of one process and what is in it.
-func (d *Dir) RemoveProcess(id int) error { return os.RemoveAll(d.process(id)) }
+// RemoveProcess removes a directory of MakeProcess and what is in it.
+func (d *Dir) RemoveProcess(id, which int) error { return os.RemoveAll(d.process(id, which)) }
 
-func (d *Dir) process(id int) string { return filepath.Join(d.path, "p"+strconv.Itoa(id)) }
+func (d *Dir) process(id, which int) string {
+	return filepath.Join(d.path, [...]string{"p", "q"}[which]+strconv.Itoa(id))
+}
 
 // Close empties and removes the directory, and parents that Open made if they are
 // empty, and then lets go of the lock. Files of others stay, with the lock's file as

@@ -69,25 +69,25 @@ func TestOpenAndCloseLeaveNothing(t *testing.T) {
 			t.Errorf("%s: %v %v", p, st.Mode(), err)
 		}
 	}
-	p7, err := d.MakeProcess(7)
+	p7, err := d.MakeProcess(7, 0)
 	if err != nil || p7 != filepath.Join(path, "p7") {
 		t.Fatal(p7, err)
 	}
 	if err := os.WriteFile(filepath.Join(p7, "x"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.MakeProcess(7); err != nil {
+	if _, err := d.MakeProcess(7, 0); err != nil {
 		t.Fatal(err)
 	}
 	checkEmpty(t, p7)
-	if err := d.RemoveProcess(7); err != nil {
+	if err := d.RemoveProcess(7, 0); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(p7); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("p7 is left: %v", err)
 	}
-	if _, err := d.MakeProcess(8); err != nil {
-		t.Fatal(err)
+	if p8, err := d.MakeProcess(8, 1); err != nil || p8 != filepath.Join(path, "q8") {
+		t.Fatal(p8, err)
 	}
 	litter(t, path)
 	if err := d.Close(); err != nil {

@@ -3,6 +3,9 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PLUGINS := udp tcp unix
 FUZZTIME ?= 3s
+FAULT ?=
+DURATION ?= 10s
+SEED ?= 0
 
 GO := go
 BUILD := $(GO) build -trimpath -buildvcs=false
@@ -12,7 +15,7 @@ RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 GOFMT = "$$($(GO) env GOROOT)/bin/gofmt"
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test format vet lint walls generated unit fuzz generate bench clean
+.PHONY: help build run test format vet lint walls generated unit fuzz generate bench chaos clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +62,9 @@ generate: ## generate code anew (needs protoc, Debian's protobuf-compiler)
 
 bench: build ## measure this machine, beside bare yardsticks
 	cd bench && $(GO) run . -antano ../bin/antano
+
+chaos: ## disturb servers under load and keep books (FAULT=sigkill,… DURATION=10s SEED=1 JSON=file)
+	$(GO) run ./chaos -fault '$(FAULT)' -duration $(DURATION) -seed $(SEED) -json '$(JSON)'
 
 clean: ## remove what was built
 	rm -rf bin

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -23,7 +24,7 @@ type Book struct {
 	clients  []*Client
 	messages map[key]*Message
 	last     map[lane]int
-	faults   []Fault
+	faults   []*Fault
 	totals   Totals
 }
 
@@ -56,32 +57,55 @@ type Fault struct {
 	Service string // Crash: of which service
 	Process int    // and which process
 	From    time.Time
-	Until   time.Time // when it was ready again
+
+	until time.Time // when it was over; zero before
 }
 
 // slack is how long before a fault a message may have been sent that it took along:
 // push-back holds one for a second. What is owed for longer is no victim of it.
 const slack = 1200 * time.Millisecond
 
-// Happened notes a fault.
-func (b *Book) Happened(f Fault) {
+// Happened notes a fault, before it is done.
+func (b *Book) Happened(f Fault) *Fault {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.faults = append(b.faults, f)
+	b.faults = append(b.faults, &f)
+	return &f
+}
+
+// Over notes that all is as before the fault.
+func (b *Book) Over(f *Fault, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f.until = at
 }
 
 // took reports whether the fault can have taken what was sent then.
 func (f *Fault) took(at time.Time) bool {
-	return at.After(f.From.Add(-slack)) && at.Before(f.Until.Add(slack))
+	return at.After(f.From.Add(-slack)) && (f.until.IsZero() || at.Before(f.until.Add(slack)))
 }
 
 // struck reports whether a process that serves c crashed around then.
 func (b *Book) struck(c *Client, at time.Time) bool {
-	for i := range b.faults {
-		f := &b.faults[i]
-		if f.Cause == Crash && f.Service == c.Service && f.Process == c.process && f.took(at) {
+	for _, f := range b.faults {
+		if f.Cause == Crash && f.Service == c.Service && slices.Contains(c.processes, f.Process) && f.took(at) {
 			return true
 		}
 	}
 	return false
+}
+
+// Excuses reports whether a crash of a process that served c explains that its
+// connection ended then.
+func (b *Book) Excuses(c *Client, at time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.struck(c, at)
+}
+
+// Crashed reports whether a process of the service crashed around then.
+func (b *Book) Crashed(service string, at time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.faults, func(f *Fault) bool { return f.Cause == Crash && f.Service == service && f.took(at) })
 }

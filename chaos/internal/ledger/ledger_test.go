@@ -24,15 +24,16 @@ func (s *scene) send(id bool) *Message {
 }
 
 func (s *scene) crash(service string, process int) {
-	s.b.Happened(Fault{Cause: Crash, Service: service, Process: process, From: s.after(time.Millisecond), Until: s.after(time.Second)})
+	f := s.b.Happened(Fault{Cause: Crash, Service: service, Process: process, From: s.after(time.Millisecond)})
+	s.b.Over(f, s.after(time.Second))
 }
 
 func (s *scene) receipt(n int) {
-	s.b.Answered(s.a, n, Answer{Delivered: 1}, s.after(time.Millisecond))
+	s.b.Answered(s.a, 0, n, Answer{Delivered: 1}, s.after(time.Millisecond))
 }
 
 func (s *scene) refused(n int, code string) {
-	s.b.Answered(s.a, n, Answer{Code: code}, s.after(time.Millisecond))
+	s.b.Answered(s.a, 0, n, Answer{Code: code}, s.after(time.Millisecond))
 }
 
 // TestColumns puts one copy into each column.
@@ -75,17 +76,27 @@ func TestColumns(t *testing.T) {
 		{"the process of a stream sender that lives on", [2]bool{true, true}, 0, func(s *scene) { s.send(false); s.crash("left", 1) }, Totals{Sent: 1, Lost: 1}},
 		{"the process of a datagram receiver", [2]bool{true, false}, 0, func(s *scene) { s.send(false); s.crash("right", 2) }, Totals{Sent: 1, WithProcess: 1}},
 		{"the process it moved to", [2]bool{true, false}, 0, func(s *scene) { s.send(false); s.b.Moved(s.c, 9); s.crash("right", 9) }, Totals{Sent: 1, WithProcess: 1}},
+		{"a fault before", [2]bool{false, true}, 0, func(s *scene) {
+			s.crash("left", 1)
+			s.now = s.after(time.Minute)
+			s.send(false)
+		}, Totals{Sent: 1, Lost: 1}},
+		{"the connection of a process that hung", [2]bool{true, true}, 0, func(s *scene) {
+			s.b.Happened(Fault{Cause: Crash, Service: "right", Process: 2, From: s.now})
+			s.send(false)
+			s.b.Ended(s.c, s.after(8*time.Second))
+		}, Totals{Sent: 1, WithConnection: 1}},
 		{"a handler's process", [2]bool{true, true}, 0, func(s *scene) {
 			s.b.Sent(s.a, HandlerAddress("echo"), false, []*Client{s.a}, false, s.now)
 			s.crash("echo", 5)
 		}, Totals{Sent: 1, WithProcess: 1}},
 		{"the manager", [2]bool{true, true}, 0, func(s *scene) {
 			s.send(false)
-			s.b.Happened(Fault{Cause: Manager, From: s.now, Until: s.now})
+			s.b.Happened(Fault{Cause: Manager, From: s.now})
 		}, Totals{Sent: 1, WithManager: 1}},
 		{"the manager, with an id", [2]bool{true, true}, 0, func(s *scene) {
 			s.send(true)
-			s.b.Happened(Fault{Cause: Manager, From: s.now, Until: s.now})
+			s.b.Happened(Fault{Cause: Manager, From: s.now})
 		}, Totals{Sent: 1, Lost: 1, Unanswered: 1, Broken: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -129,6 +140,11 @@ func TestBrokenPromises(t *testing.T) {
 			s.b.Arrived(s.c, 0, one)
 		}, Totals{Sent: 2, Delivered: 2}},
 		{"at somebody else", func(s *scene) { s.b.Arrived(s.b.Open("d", "right", 2, true), 0, s.send(false).N) }, Totals{Sent: 1, Lost: 1, Broken: 1}},
+		{"at a source that has another id by now", func(s *scene) {
+			d := s.b.Open("d", "right", 2, false)
+			n := s.b.Sent(s.a, "client/d", false, []*Client{d}, false, s.now).N
+			s.b.Arrived(s.b.Open("d", "right", 1, false), 0, n)
+		}, Totals{Sent: 1, Delivered: 1}},
 		{"never sent", func(s *scene) { s.b.Arrived(s.c, 0, 5) }, Totals{Broken: 1}},
 		{"a group has more members than were known", func(s *scene) {
 			n := s.b.Sent(s.a, "room/1", true, nil, false, s.now).N
@@ -151,6 +167,12 @@ func TestBrokenPromises(t *testing.T) {
 			s.b.Arrived(s.c, 0, n)
 			s.receipt(n)
 		}, Totals{Sent: 1, Delivered: 1, Broken: 1}},
+		{"somebody else's answer", func(s *scene) {
+			n := s.send(true).N
+			s.b.Arrived(s.c, 0, n)
+			s.receipt(n)
+			s.b.Answered(s.c, 0, n, Answer{Delivered: 1}, s.now)
+		}, Totals{Sent: 1, Delivered: 1, Broken: 1}},
 		{"an error, and it arrived", func(s *scene) {
 			n := s.send(true).N
 			s.b.Arrived(s.c, 0, n)
@@ -159,13 +181,13 @@ func TestBrokenPromises(t *testing.T) {
 		{"nobody knows, and it arrived", func(s *scene) { n := s.send(true).N; s.b.Arrived(s.c, 0, n); s.refused(n, "process_lost") }, Totals{Sent: 1, Delivered: 1}},
 		{"a late answer", func(s *scene) {
 			n := s.send(true).N
-			s.b.Answered(s.a, n, Answer{Code: "timeout"}, s.after(6*time.Second))
+			s.b.Answered(s.a, 0, n, Answer{Code: "timeout"}, s.after(6*time.Second))
 		}, Totals{Sent: 1, Reported: 1, Broken: 1}},
 		{"a group, in part", func(s *scene) {
 			d := s.b.Open("d", "right", 2, true)
 			n := s.b.Sent(s.a, "room/1", true, []*Client{s.c, d}, true, s.now).N
 			s.b.Arrived(d, 0, n)
-			s.b.Answered(s.a, n, Answer{Delivered: 1, Failed: map[string]int{"overloaded": 1}}, s.now)
+			s.b.Answered(s.a, 0, n, Answer{Delivered: 1, Failed: map[string]int{"overloaded": 1}}, s.now)
 		}, Totals{Sent: 2, Delivered: 1, Reported: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -89,7 +89,7 @@ func (b *Book) Arrived(c *Client, from, n int) {
 // see notes the copy for c and reports whether it is the first.
 func (m *Message) see(c *Client) bool {
 	for i := range m.copies {
-		if d := &m.copies[i]; d.to == c {
+		if d := &m.copies[i]; d.to.is(c) {
 			first := !d.seen
 			d.seen = true
 			return first
@@ -106,24 +106,25 @@ func (m *Message) see(c *Client) bool {
 
 func (m *Message) owes(c *Client) bool {
 	for i := range m.copies {
-		if m.copies[i].to == c {
+		if m.copies[i].to.is(c) {
 			return true
 		}
 	}
 	return false
 }
 
-// Answered notes the answer to message n of a client.
-func (b *Book) Answered(from *Client, n int, a Answer, at time.Time) {
+// Answered notes an answer that c got, to message n of the client with this number:
+// itself, or who it was before its datagrams got another id.
+func (b *Book) Answered(c *Client, from, n int, a Answer, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	m := b.messages[key{from.number, n}]
-	if m == nil || !m.ID {
-		b.broken("%s got an answer to its message %d, which wanted none: %+v", from.Name, n, a)
+	m := b.messages[key{from, n}]
+	if m == nil || !m.ID || m.From.Name != c.Name {
+		b.broken("%s got an answer to message %d of client %d, which wanted none: %+v", c.Name, n, from, a)
 		return
 	}
 	if m.answers++; m.answers > 1 {
-		b.broken("%s got answer %d to its message %d to %s: %+v after %+v", from.Name, m.answers, n, m.to, a, m.answer)
+		b.broken("%s got answer %d to its message %d to %s: %+v after %+v", c.Name, m.answers, n, m.to, a, m.answer)
 		return
 	}
 	m.answer, m.answered = a, at

@@ -173,22 +173,23 @@ func (r *reckoning) silenced(m *Message) bool {
 func (r *reckoning) excuseOf(m *Message, to *Client) column {
 	b := r.b
 	switch {
-	case m.From.Stream && cut(m.From, m.at), to.Stream && cut(to, m.at):
+	case m.From.Stream && b.cut(m.From, m.at), to.Stream && b.cut(to, m.at):
 		return withConnection
 	case !m.From.Stream && b.struck(m.From, m.at), !to.Stream && b.struck(to, m.at), b.handlerStruck(m):
 		return withProcess
 	}
-	for i := range b.faults {
-		if f := &b.faults[i]; f.Cause == Manager && !m.ID && f.took(m.at) {
+	for _, f := range b.faults {
+		if f.Cause == Manager && !m.ID && f.took(m.at) {
 			return withManager
 		}
 	}
 	return none
 }
 
-// cut reports whether the connection of c ended around then.
-func cut(c *Client, at time.Time) bool {
-	return !c.ended.IsZero() && at.After(c.ended.Add(-slack)) && at.Before(c.ended.Add(slack))
+// cut reports whether the connection of c ended around then, or while its process
+// was down, such as one that hung before it was killed.
+func (b *Book) cut(c *Client, at time.Time) bool {
+	return !c.ended.IsZero() && at.Before(c.ended.Add(slack)) && (at.After(c.ended.Add(-slack)) || b.struck(c, at))
 }
 
 // HandlerAddress is the address of a service's handler, as Sent takes it.
@@ -196,11 +197,16 @@ func HandlerAddress(service string) string { return "handler of " + service }
 
 // handlerStruck reports whether m went to a handler of which a process crashed.
 func (b *Book) handlerStruck(m *Message) bool {
-	for i := range b.faults {
-		f := &b.faults[i]
+	for _, f := range b.faults {
 		if f.Cause == Crash && m.to == HandlerAddress(f.Service) && f.took(m.at) {
 			return true
 		}
 	}
 	return false
+}
+
+// Counts is the part of Totals that can be compared.
+func (t Totals) Counts() [12]int {
+	return [...]int{t.Sent, t.Delivered, t.Reported, t.Counted, t.WithConnection, t.WithProcess, t.WithManager, t.Lost,
+		t.Duplicated, t.Reordered, t.Unanswered, t.Broken}
 }

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// fault is one kind of disturbance.
+type fault struct {
+	name string
+	says string
+	// params goes behind the params of every run.
+	params string
+	// once says that do goes on for the whole time by itself; else it is repeated.
+	once bool
+	// targets are the services that are disturbed; all when empty.
+	targets []string
+	// planned says that it must cost nobody anything.
+	planned bool
+	// manager says that what has no id may be lost with the manager.
+	manager bool
+	// crash says that processes end which nobody planned.
+	crash   bool
+	traffic traffic
+	// do does it once, and returns when the server has recovered.
+	do func(ctx context.Context, r *run) error
+}
+
+// traffic changes what clients do during a fault.
+type traffic struct {
+	ids float64 // part of the messages with an id; 0 is half, below 0 none
+	pad int
+}
+
+// options are the same for all faults of one program run.
+type options struct {
+	binDir   string
+	duration time.Duration
+	seed     uint64
+	strict   bool   // bars on times fail the run
+	logs     string // directory for logs, or empty
+}
+
+const quickRestart = "restart: {delay: 1ms, max_delay: 5ms, limit: 0}\n"
+
+var faults = []fault{
+	{name: "none", says: "nothing happens", planned: true, once: true, do: nothing},
+	{name: "sigkill", says: "SIGKILL of a process", params: quickRestart, crash: true, do: sigkill},
+	{name: "sigsegv", says: "SIGSEGV, SIGBUS or SIGABRT of a process", params: quickRestart, crash: true, do: sigsegv},
+	{name: "sigstop", says: "SIGSTOP of a process, SIGCONT up to a second later", do: sigstop},
+	{name: "hang", says: "SIGSTOP of a process that health ends", crash: true, do: hang,
+		params: quickRestart + "health: {interval: 200ms, timeout: 200ms, misses: 2}\n"},
+	{name: "crashloop", says: "a process is killed until it is failed; a probe brings it back", crash: true, do: crashLoop,
+		params: "restart: {delay: 1ms, max_delay: 5ms, limit: 3, window: 30s, probe: 500ms}\n"},
+}

@@ -1,21 +1,35 @@
 package slots
 
 import (
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 )
 
-// reader is a process as it is: what it reads, which commands are on their way to
-// it, which confirmations on their way back.
+// reader is a process as it is: what it reads, the command on its way to it, the
+// answer on its way back.
 type reader struct {
 	id       int
 	alive    bool // the process exists
 	ready    bool
 	away     bool
+	leaving  bool
+	removed  bool
+	held     bool
 	reading  Set
+	clients  Set  // slots whose clients it has
 	changing bool // it reads old and new until it has stopped the old
 	commands []Set
 	answers  []Set
+}
+
+// transfer is a move under way.
+type transfer struct {
+	from, to *reader
+	slots    Set
+	gone     bool // one of them has ended
+	over     bool
+	done     bool
 }
 
 type scene struct {
@@ -23,6 +37,7 @@ type scene struct {
 	n       int
 	table   *Table
 	readers []*reader
+	moves   []*transfer
 }
 
 func newScene(t *testing.T, n, processes int) *scene {
@@ -37,27 +52,45 @@ func newScene(t *testing.T, n, processes int) *scene {
 }
 
 func (s *scene) send(commands []Command) {
+	s.t.Helper()
 	for _, c := range commands {
 		r := s.readers[c.Process-1]
-		if !r.alive {
-			s.t.Fatalf("command %x to process %d, which is gone", c.Slots, c.Process)
+		if !r.alive || r.held || len(r.commands)+len(r.answers) > 0 || s.moving(r) {
+			s.t.Fatalf("command %+v to process %+v", c, *r)
 		}
-		r.commands = append(r.commands, c.Slots)
+		if !c.Move {
+			r.commands = append(r.commands, c.Slots)
+			continue
+		}
+		to := s.readers[c.To-1]
+		if !to.ready || to.held || len(to.commands)+len(to.answers) > 0 || c.Slots&^r.reading != 0 {
+			s.t.Fatalf("%+v of process %+v to process %+v", c, *r, *to)
+		}
+		s.moves = append(s.moves, &transfer{from: r, to: to, slots: c.Slots})
 	}
+}
+
+func (s *scene) moving(r *reader) bool {
+	for _, m := range s.moves {
+		if m.from == r && !m.gone || m.to == r {
+			return true
+		}
+	}
+	return false
 }
 
 // step lets one thing happen to one process.
 func (s *scene) step(r *reader, what byte) {
-	switch what % 8 {
+	s.t.Helper()
+	switch what % 16 {
 	case 0, 1: // it becomes ready
 		if !r.alive {
-			r.alive, r.ready, r.away = true, true, false
+			r.alive, r.ready, r.away, r.leaving = true, s.table.find(r.id) != nil, false, r.removed
 			s.send(s.table.Ready(r.id))
 		}
 	case 2: // it dies
 		if r.alive {
-			*r = reader{id: r.id, away: r.away}
-			s.send(s.table.Reaped(r.id))
+			s.die(r)
 		}
 	case 3: // it drains, hangs or backs off
 		if !r.away {
@@ -72,6 +105,7 @@ func (s *scene) step(r *reader, what byte) {
 	case 6: // it has stopped the old ones and says so
 		if r.changing {
 			r.reading, r.changing = r.commands[0], false
+			r.clients = r.reading
 			r.answers = append(r.answers, r.commands[0])
 			r.commands = r.commands[1:]
 		}
@@ -81,8 +115,127 @@ func (s *scene) step(r *reader, what byte) {
 			r.answers = r.answers[1:]
 			s.send(s.table.Confirmed(r.id, answer))
 		}
+	case 8, 9, 10:
+		s.end(r, what%16 != 10)
+	case 11:
+		s.told(r)
+	case 12:
+		if r.ready && !r.leaving {
+			r.leaving = true
+			s.send(s.table.Leave(r.id))
+		}
+	case 13:
+		s.scale(r)
+	case 14:
+		if !r.held && s.table.Quiet(r.id) {
+			r.held = true
+			s.table.Hold(r.id)
+		}
+	case 15:
+		s.release(r)
 	}
 	s.checkOneReader()
+}
+
+func (s *scene) die(r *reader) {
+	for _, m := range s.moves {
+		m.gone = m.gone || m.from == r || m.to == r
+	}
+	*r = reader{id: r.id, away: r.away, leaving: r.leaving, removed: r.removed, held: r.held}
+	s.send(s.table.Reaped(r.id))
+}
+
+func (s *scene) release(r *reader) {
+	if r.held {
+		r.held = false
+		s.send(s.table.Release(r.id))
+	}
+}
+
+// end lets a move of the process come to its end.
+func (s *scene) end(r *reader, done bool) {
+	for _, m := range s.moves {
+		if m.from != r || m.over {
+			continue
+		}
+		m.over, m.done = true, done && !m.gone
+		if m.done {
+			m.from.reading &^= m.slots
+			m.from.clients &^= m.slots
+			m.to.clients |= m.slots
+		}
+	}
+}
+
+// told lets the table hear of the end of a move.
+func (s *scene) told(r *reader) {
+	s.t.Helper()
+	for i, m := range s.moves {
+		if m.from == r && m.over {
+			s.moves = append(s.moves[:i], s.moves[i+1:]...)
+			s.send(s.table.Moved(r.id, m.done))
+			return
+		}
+	}
+}
+
+// scale removes the process, or adds it again.
+func (s *scene) scale(r *reader) {
+	s.t.Helper()
+	before := s.homes()
+	if r.removed {
+		if !r.alive {
+			r.removed, r.away, r.leaving = false, false, false
+			r.held = r.held && s.table.find(r.id) != nil // a new one is not held
+			s.send(s.table.Add(r.id))
+		}
+	} else if s.owners() > 1 {
+		r.removed, r.leaving = true, true
+		s.send(s.table.Remove(r.id))
+	}
+	after := s.homes()
+	moved, most := 0, s.n/s.owners()+1
+	for slot := range after {
+		if before[slot] != after[slot] {
+			moved++
+		}
+	}
+	if moved > most {
+		s.t.Fatalf("%d of %d slots have another owner, more than %d", moved, s.n, most)
+	}
+}
+
+func (s *scene) owners() (n int) {
+	for _, r := range s.readers {
+		if !r.removed {
+			n++
+		}
+	}
+	return n
+}
+
+// homes are the owners of the slots; those of two processes differ by at most one.
+func (s *scene) homes() []int {
+	s.t.Helper()
+	homes := make([]int, s.n)
+	least, most := s.n, 0
+	for _, p := range s.table.processes {
+		if p.removed {
+			continue
+		}
+		n := bits.OnesCount64(p.home)
+		least, most = min(least, n), max(most, n)
+		each(p.home, func(slot int) {
+			if homes[slot] != 0 {
+				s.t.Fatalf("slot %d is owned twice", slot)
+			}
+			homes[slot] = p.id
+		})
+	}
+	if most-least > 1 {
+		s.t.Fatalf("some own %d slots, some %d", least, most)
+	}
+	return homes
 }
 
 func (s *scene) checkOneReader() {
@@ -99,40 +252,44 @@ func (s *scene) checkOneReader() {
 // settle delivers everything and checks that every slot is read that can be.
 func (s *scene) settle() {
 	s.t.Helper()
-	for range 8 {
+	for _, r := range s.readers {
+		s.release(r)
+	}
+	for range 8 * len(s.readers) {
 		for _, r := range s.readers {
-			s.step(r, 4)
-			s.step(r, 6)
-			s.step(r, 7)
+			for _, what := range []byte{4, 6, 7, 8, 11} {
+				s.step(r, what)
+			}
 		}
 	}
-	anyReady, waiting := false, Set(0)
+	homes := s.homes()
 	var read Set
-	for i, r := range s.readers {
-		home := s.table.processes[i].home
-		if len(r.commands)+len(r.answers) > 0 {
+	anyReady := false
+	for _, r := range s.readers {
+		if len(r.commands)+len(r.answers) > 0 || s.moving(r) {
 			s.t.Fatalf("process %d never settles", r.id)
 		}
-		anyReady = anyReady || r.ready
-		if !r.ready && !r.away {
-			waiting |= home
-		}
-		if r.ready && home&^r.reading != 0 {
-			s.t.Fatalf("process %d does not read %x of its own slots", r.id, home&^r.reading)
-		}
 		if !r.ready && r.reading != 0 {
-			s.t.Fatalf("process %d still reads %x", r.id, r.reading)
+			s.t.Fatalf("process %+v still reads %x", *r, r.reading)
 		}
+		if r.ready && r.clients != r.reading {
+			s.t.Fatalf("process %d has the clients of %x and reads %x", r.id, r.clients, r.reading)
+		}
+		anyReady = anyReady || r.ready
 		read |= r.reading
 	}
-	if want := span(0, s.n) &^ waiting; anyReady && read != want {
-		s.t.Fatalf("slots %x are read, want %x", read, want)
+	for slot, id := range homes {
+		r, bit := s.readers[id-1], Set(1)<<slot
+		waits := !r.ready && !r.away && !r.leaving
+		if r.ready && !r.leaving && r.reading&bit == 0 || anyReady && !waits && read&bit == 0 {
+			s.t.Fatalf("slot %d of process %+v is read by none or another, of %x", slot, *r, read)
+		}
 	}
 }
 
 // TestNeverTwoReaders lets anything happen in any order.
 func TestNeverTwoReaders(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(100) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		n := Max
 		if seed%3 == 0 {
@@ -140,7 +297,7 @@ func TestNeverTwoReaders(t *testing.T) {
 		}
 		s := newScene(t, n, 1+random.IntN(6))
 		for range 500 {
-			s.step(s.readers[random.IntN(len(s.readers))], byte(random.IntN(8)))
+			s.step(s.readers[random.IntN(len(s.readers))], byte(random.IntN(16)))
 			if random.IntN(100) == 0 {
 				s.settle()
 			}
@@ -151,22 +308,50 @@ func TestNeverTwoReaders(t *testing.T) {
 			s.step(r, 0)
 		}
 		s.settle()
-		for i, r := range s.readers {
-			if home := s.table.processes[i].home; r.reading != home {
-				t.Fatalf("seed %d: process %d reads %x, its own are %x", seed, r.id, r.reading, home)
+		for slot, id := range s.homes() {
+			if r := s.readers[id-1]; r.reading&(1<<slot) == 0 {
+				t.Fatalf("seed %d: process %d reads %x, not its own slot %d", seed, r.id, r.reading, slot)
 			}
 		}
 	}
 }
 
+// TestScaleMovesLittle counts the slots that go to another process.
+func TestScaleMovesLittle(t *testing.T) {
+	for n := 1; n < 20; n++ {
+		ids := make([]int, n)
+		for i := range ids {
+			ids[i] = i + 1
+		}
+		s := &scene{t: t, n: Max, table: mustNew(t, Max, ids...)}
+		for i := range n + 1 {
+			s.readers = append(s.readers, &reader{id: i + 1, removed: i == n})
+		}
+		up := s.homes()
+		s.table.Add(n + 1)
+		down := s.homes()
+		moved := 0
+		for slot := range up {
+			if up[slot] != down[slot] {
+				moved++
+			}
+		}
+		if want := Max / (n + 1); moved != want {
+			t.Errorf("%d to %d processes moves %d slots, not %d", n, n+1, moved, want)
+		}
+		s.table.Remove(n + 1)
+		s.homes()
+	}
+}
+
 // FuzzTable is the same with events that the fuzzer chooses.
 func FuzzTable(f *testing.F) {
-	f.Add(uint8(64), uint8(3), []byte{0, 8, 16, 4, 12, 20, 6, 14, 22, 7, 15, 23, 2, 3, 12, 14, 15, 0, 12, 14, 15, 4, 6, 7})
-	f.Add(uint8(1), uint8(2), []byte{0, 8, 4, 6, 7, 2, 3, 12, 14, 15, 0})
+	f.Add(uint8(64), uint8(3), []byte{0, 16, 32, 4, 20, 36, 6, 22, 38, 7, 23, 39, 2, 3, 20, 22, 23, 0, 24, 27, 20, 22, 23, 4, 6, 7, 13})
+	f.Add(uint8(1), uint8(2), []byte{0, 16, 4, 6, 7, 2, 3, 20, 22, 23, 0, 24, 27})
 	f.Fuzz(func(t *testing.T, n, processes uint8, events []byte) {
 		s := newScene(t, 1+int(n)%Max, 1+int(processes)%16)
 		for _, e := range events {
-			s.step(s.readers[int(e>>3)%len(s.readers)], e)
+			s.step(s.readers[int(e>>4)%len(s.readers)], e)
 		}
 		s.settle()
 	})

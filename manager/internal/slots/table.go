@@ -4,12 +4,13 @@
 // It is pure: events go in, commands come out, in the order in which they must be
 // sent. One goroutine uses a Table. Two processes never read one slot: a slot goes
 // to its next reader when the last one has confirmed that it stopped, or was
-// reaped. Source: docs/architecture.md "Sockets".
+// reaped. Between two running processes the clients of a slot go first, in a move.
+// Source: docs/architecture.md "Sockets".
 package slots
 
 import (
+	"cmp"
 	"fmt"
-	"math/bits"
 	"slices"
 )
 
@@ -19,27 +20,48 @@ const Max = 64
 // Set is a set of slots: bit n is slot n.
 type Set = uint64
 
-// Command tells a process to read exactly these slots.
+// Command tells a process to read exactly these slots, to be answered by Confirmed;
+// or, with Move, to hand the clients of these slots to the process To, to be answered
+// by Moved. A process has one command at a time.
 type Command struct {
 	Process int
 	Slots   Set
+	Move    bool
+	To      int
 }
 
 // Table is the assignment of one service's slots.
 type Table struct {
+	n         int
 	processes []*process // in the order of their ids
 }
 
 // process is what is known of one reader.
 type process struct {
-	id    int
-	home  Set // its own slots, given when the service was planned
-	share Set // what it should read, or keeps waiting for
-	ready bool
-	away  bool // not ready for longer than a restart takes: siblings adopt
+	id      int
+	home    Set // its own slots; each slot is the own one of exactly one process
+	share   Set // what it should read, or keeps waiting for
+	ready   bool
+	away    bool // not ready for longer than a restart takes: siblings adopt
+	leaving bool // gives all it reads to its siblings
+	removed bool // has no own slots any more, and is forgotten with its end
+	held    bool // gets no command
 	// What it may be reading: told is the last command, reads what it confirmed
 	// before that. While they differ the command is not confirmed yet.
 	told, reads Set
+	// Of what it is told to read: moved has lost its clients and its reader, stuck
+	// could not be moved. Neither is moved again before it was told to stop.
+	moved, stuck Set
+	due          Set   // has their clients by a move, and is to read them before anybody else
+	move         *move // that it takes part in
+}
+
+// move is a command under way.
+type move struct {
+	from, to *process
+	slots    Set
+	// That generation has ended.
+	fromGone, toGone bool
 }
 
 // New assigns n slots to processes in blocks that differ by at most one slot, in
@@ -53,7 +75,7 @@ func New(n int, processes []int) (*Table, error) {
 	}
 	ids := slices.Clone(processes)
 	slices.Sort(ids)
-	t := &Table{}
+	t := &Table{n: n}
 	for i, id := range ids {
 		home := span(i*n/len(ids), (i+1)*n/len(ids))
 		if n < len(ids) { // the first processes have one each
@@ -71,13 +93,15 @@ func span(from, to int) (s Set) {
 	return s
 }
 
-// Ready says that a new generation of a process is ready. It reads nothing yet.
+// Ready says that a new generation of a process is ready and nothing is left of the
+// last one. It reads nothing yet.
 func (t *Table) Ready(id int) []Command {
 	p := t.find(id)
 	if p == nil {
 		return nil
 	}
-	p.ready, p.away, p.told, p.reads = true, false, 0, 0
+	p.begin()
+	p.ready, p.away, p.leaving = true, false, p.removed
 	return t.plan()
 }
 
@@ -87,8 +111,18 @@ func (t *Table) Reaped(id int) []Command {
 	if p == nil {
 		return nil
 	}
-	p.ready, p.told, p.reads = false, 0, 0
+	p.begin()
+	p.ready = false
 	return t.plan()
+}
+
+// begin forgets what the last generation read.
+func (p *process) begin() {
+	p.told, p.reads, p.moved, p.stuck, p.due = 0, 0, 0, 0, 0
+	if m := p.move; m != nil {
+		m.fromGone = m.fromGone || m.from == p
+		m.toGone = m.toGone || m.to == p
+	}
 }
 
 // Away says that a process drains, or will be down for longer than an immediate
@@ -99,8 +133,44 @@ func (t *Table) Away(id int) []Command {
 	if p == nil {
 		return nil
 	}
-	p.ready, p.away = false, true
+	p.ready, p.away, p.due = false, true, 0
 	return t.plan()
+}
+
+// Leave says that a process, which runs on, is to give all it reads to its siblings,
+// until its next generation is ready. With no sibling ready it keeps its slots.
+func (t *Table) Leave(id int) []Command {
+	p := t.find(id)
+	if p == nil {
+		return nil
+	}
+	p.leaving = true
+	return t.plan()
+}
+
+// Hold gives a process no command until Release. What it was told before may still be
+// on its way: see Quiet.
+func (t *Table) Hold(id int) {
+	if p := t.find(id); p != nil {
+		p.held = true
+	}
+}
+
+// Release ends a Hold.
+func (t *Table) Release(id int) []Command {
+	p := t.find(id)
+	if p == nil {
+		return nil
+	}
+	p.held = false
+	return t.plan()
+}
+
+// Quiet reports whether no command to a process is open. One that is not in the table
+// is quiet.
+func (t *Table) Quiet(id int) bool {
+	p := t.find(id)
+	return p == nil || p.told == p.reads && p.move == nil
 }
 
 // Confirmed says that a process reads no slot but these. A confirmation that does
@@ -114,93 +184,47 @@ func (t *Table) Confirmed(id int, slots Set) []Command {
 	return t.plan()
 }
 
-// Readers returns which slots each process was last told to read.
-func (t *Table) Readers() map[int]Set {
-	m := make(map[int]Set, len(t.processes))
+// Moved says how the move of a process ended: its clients are with the other one and
+// it does not read their slots any more, or, without done, nothing has changed. Moves
+// that are not open mean nothing.
+func (t *Table) Moved(from int, done bool) []Command {
+	var m *move
 	for _, p := range t.processes {
-		m[p.id] = p.told
+		if p.move != nil && p.id == from && p.move.from == p {
+			m = p.move
+		}
 	}
-	return m
+	if m == nil {
+		return nil
+	}
+	m.from.move, m.to.move = nil, nil
+	if !m.fromGone && done {
+		m.from.moved |= m.slots
+	} else if !m.fromGone {
+		m.from.stuck |= m.slots
+	}
+	if !m.toGone && m.to.ready && done {
+		m.to.due |= m.slots
+	}
+	return t.plan()
+}
+
+// Reads returns the slots that a process may be reading.
+func (t *Table) Reads(id int) Set {
+	if p := t.find(id); p != nil {
+		return p.told | p.reads
+	}
+	return 0
 }
 
 func (t *Table) find(id int) *process {
-	for _, p := range t.processes {
-		if p.id == id {
-			return p
-		}
+	at, ok := t.search(id)
+	if !ok {
+		return nil
 	}
-	return nil
+	return t.processes[at]
 }
 
-// plan shares the slots out and returns what has to be sent for that now. A
-// process is told nothing new before it confirmed the last command, so what it may
-// read is never more than the two.
-func (t *Table) plan() []Command {
-	t.shareOut()
-	var commands []Command
-	for _, p := range t.processes {
-		if p.told != p.reads {
-			continue
-		}
-		next := p.share &^ t.others(p)
-		if !p.ready {
-			next &= p.told // one that drains only gives back
-			if !p.away {
-				continue
-			}
-		}
-		if next != p.told {
-			p.told = next
-			commands = append(commands, Command{p.id, next})
-		}
-	}
-	return commands
-}
-
-// others are the slots that some other process may be reading.
-func (t *Table) others(p *process) (s Set) {
-	for _, o := range t.processes {
-		if o != p {
-			s |= o.told | o.reads
-		}
-	}
-	return s
-}
-
-// shareOut decides who should read what. Every process that is not away has its own
-// slots; those of the others go to ready siblings, where an adopter keeps what it
-// has until it ends and new ones go to whoever has the fewest.
-func (t *Table) shareOut() {
-	var orphans Set
-	for _, p := range t.processes {
-		if p.away {
-			orphans |= p.home
-		}
-	}
-	left := orphans
-	for _, p := range t.processes {
-		adopted := p.share & orphans &^ p.home
-		p.share = 0
-		if !p.away {
-			p.share = p.home
-		}
-		if p.ready {
-			p.share |= adopted & left
-			left &^= adopted
-		}
-	}
-	for ; left != 0; left &= left - 1 {
-		if to := t.fewest(); to != nil {
-			to.share |= left & -left
-		}
-	}
-}
-
-func (t *Table) fewest() (least *process) {
-	for _, p := range t.processes {
-		if p.ready && (least == nil || bits.OnesCount64(p.share) < bits.OnesCount64(least.share)) {
-			least = p
-		}
-	}
-	return least
+func (t *Table) search(id int) (int, bool) {
+	return slices.BinarySearchFunc(t.processes, id, func(p *process, id int) int { return cmp.Compare(p.id, id) })
 }

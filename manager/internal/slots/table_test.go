@@ -57,7 +57,7 @@ func TestBlocks(t *testing.T) {
 }
 
 // TestTable tells stories on 8 slots and 2 or 3 processes, in hexadecimal: the
-// event, and the commands that must come of it.
+// event, and the commands that must come of it. 2>1:f moves the clients of f.
 func TestTable(t *testing.T) {
 	for name, c := range map[string]struct {
 		slots, processes int
@@ -87,7 +87,19 @@ func TestTable(t *testing.T) {
 			reaped 1 ->
 			away 1 -> 2:ff
 			confirmed 2 ff ->
-			ready 1 -> 2:f0
+			ready 1 -> 2>1:f
+			moved 2 -> 2:f0
+			confirmed 2 f0 -> 1:f`},
+		"given back without a move": {8, 2, `
+			ready 1 -> 1:f
+			ready 2 -> 2:f0
+			confirmed 1 f ->
+			confirmed 2 f0 ->
+			reaped 1 ->
+			away 1 -> 2:ff
+			confirmed 2 ff ->
+			ready 1 -> 2>1:f
+			stuck 2 -> 2:f0
 			confirmed 2 f0 -> 1:f`},
 		"a sibling of three adopts half": {8, 3, `
 			ready 1 -> 1:3
@@ -100,16 +112,19 @@ func TestTable(t *testing.T) {
 			away 2 -> 1:f 3:f0
 			confirmed 1 f ->
 			confirmed 3 f0 ->
-			ready 2 -> 1:3 3:e0
-			confirmed 3 e0 -> 2:10
-			confirmed 1 3 ->
-			confirmed 2 10 -> 2:1c`},
+			ready 2 -> 1>2:c
+			moved 1 -> 1:3
+			confirmed 1 3 -> 2:c
+			confirmed 2 c -> 3>2:10
+			moved 3 -> 3:e0
+			confirmed 3 e0 -> 2:1c`},
 		"nobody is ready: the slots wait, and the first one adopts": {8, 2, `
 			away 1 ->
 			away 2 ->
 			ready 2 -> 2:ff
 			confirmed 2 ff ->
-			ready 1 -> 2:f0
+			ready 1 -> 2>1:f
+			moved 2 -> 2:f0
 			confirmed 2 f0 -> 1:f`},
 		"a sibling that is down for a moment is not adopted": {8, 2, `
 			ready 1 -> 1:f
@@ -128,7 +143,8 @@ func TestTable(t *testing.T) {
 			reaped 1 ->
 			away 1 -> 2:ff
 			ready 1 ->
-			confirmed 2 ff -> 2:f0
+			confirmed 2 ff -> 2>1:f
+			moved 2 -> 2:f0
 			confirmed 2 f0 -> 1:f`},
 		"the adopter dies while it gives back": {8, 2, `
 			ready 1 -> 1:f
@@ -138,9 +154,127 @@ func TestTable(t *testing.T) {
 			reaped 1 ->
 			away 1 -> 2:ff
 			confirmed 2 ff ->
-			ready 1 -> 2:f0
-			reaped 2 -> 1:f
+			ready 1 -> 2>1:f
+			reaped 2 ->
+			stuck 2 -> 1:f
 			ready 2 -> 2:f0`},
+		"the adopter dies when it has given back": {8, 2, `
+			ready 1 -> 1:f
+			ready 2 -> 2:f0
+			confirmed 1 f ->
+			confirmed 2 f0 ->
+			reaped 1 ->
+			away 1 -> 2:ff
+			confirmed 2 ff ->
+			ready 1 -> 2>1:f
+			moved 2 -> 2:f0
+			reaped 2 -> 1:f
+			moved 2 ->
+			ready 2 -> 2:f0`},
+		"the one that gets them back dies before": {8, 2, `
+			ready 1 -> 1:f
+			ready 2 -> 2:f0
+			confirmed 1 f ->
+			confirmed 2 f0 ->
+			reaped 1 ->
+			away 1 -> 2:ff
+			confirmed 2 ff ->
+			ready 1 -> 2>1:f
+			reaped 1 ->
+			stuck 2 ->
+			ready 1 -> 2>1:f
+			moved 2 -> 2:f0
+			reaped 1 ->
+			confirmed 2 f0 ->
+			away 1 -> 2:ff`},
+		"the one that gets them dies after the clients went": {8, 2, `
+			ready 1 -> 1:f
+			ready 2 -> 2:f0
+			confirmed 1 f ->
+			confirmed 2 f0 ->
+			leave 1 -> 1>2:f
+			reaped 2 ->
+			away 2 ->
+			moved 1 -> 1:f0
+			confirmed 1 f0 -> 1:ff`},
+		"one that is to stop": {8, 2, `
+			ready 1 -> 1:f
+			ready 2 -> 2:f0
+			confirmed 1 f ->
+			confirmed 2 f0 ->
+			leave 1 -> 1>2:f
+			moved 1 -> 1:0
+			confirmed 1 0 -> 2:ff
+			reaped 1 ->
+			confirmed 2 ff ->
+			ready 1 -> 2>1:f`},
+		"all are to stop": {8, 2, `
+			ready 1 -> 1:f
+			ready 2 -> 2:f0
+			confirmed 1 f ->
+			confirmed 2 f0 ->
+			leave 1 -> 1>2:f
+			leave 2 ->
+			moved 1 -> 1:0
+			confirmed 1 0 -> 2:ff
+			confirmed 2 ff ->
+			reaped 1 ->
+			reaped 2 ->
+			ready 2 -> 2:ff`},
+		"scaling up": {8, 2, `
+			ready 1 -> 1:f
+			ready 2 -> 2:f0
+			confirmed 1 f ->
+			confirmed 2 f0 ->
+			add 3 ->
+			ready 3 -> 1>3:8
+			moved 1 -> 1:7
+			confirmed 1 7 -> 3:8
+			confirmed 3 8 -> 2>3:80
+			moved 2 -> 2:70
+			confirmed 2 70 -> 3:88`},
+		"scaling down": {8, 3, `
+			ready 1 -> 1:3
+			ready 2 -> 2:1c
+			ready 3 -> 3:e0
+			confirmed 1 3 ->
+			confirmed 2 1c ->
+			confirmed 3 e0 ->
+			remove 3 -> 3>1:60
+			moved 3 -> 3:80
+			confirmed 3 80 -> 3>2:80 1:63
+			moved 3 -> 3:0
+			confirmed 3 0 -> 2:9c
+			reaped 3 ->
+			ready 3 ->`},
+		"scaling down one that is down": {8, 2, `
+			ready 1 -> 1:f
+			confirmed 1 f ->
+			away 2 -> 1:ff
+			confirmed 1 ff ->
+			remove 2 ->
+			ready 2 ->
+			remove 1 ->
+			add 2 ->
+			ready 2 -> 1>2:f0`},
+		"held for a replacement": {8, 2, `
+			ready 1 -> 1:f
+			ready 2 -> 2:f0
+			confirmed 1 f ->
+			confirmed 2 f0 ->
+			hold 1 ->
+			reaped 2 ->
+			away 2 ->
+			ready 1 ->
+			release 1 -> 1:ff`},
+		"held while it gets its slots back": {8, 2, `
+			ready 2 -> 2:f0
+			away 1 ->
+			confirmed 2 f0 -> 2:ff
+			confirmed 2 ff ->
+			hold 1 ->
+			ready 1 ->
+			release 1 -> 2>1:f`},
 		"one that drains gives back before its sibling reads": {8, 2, `
 			ready 1 -> 1:f
 			ready 2 -> 2:f0
@@ -181,7 +315,8 @@ func TestTable(t *testing.T) {
 			away 2 ->
 			confirmed 3 1 ->
 			ready 2 ->
-			ready 1 -> 3:0
+			ready 1 -> 3>1:1
+			moved 3 -> 3:0
 			confirmed 3 0 -> 1:1`},
 		"unix dgram: the stand-in crashes once": {1, 2, `
 			ready 1 -> 1:1
@@ -205,6 +340,10 @@ func TestTable(t *testing.T) {
 				}
 				var got []string
 				for _, cmd := range tell(t, table, verb, id, set) {
+					if cmd.Move {
+						got = append(got, fmt.Sprintf("%d>%d:%x", cmd.Process, cmd.To, cmd.Slots))
+						continue
+					}
 					got = append(got, fmt.Sprintf("%d:%x", cmd.Process, cmd.Slots))
 				}
 				if g := strings.Join(got, " "); g != strings.TrimSpace(want) {
@@ -225,6 +364,21 @@ func tell(t *testing.T, table *Table, verb string, id int, set Set) []Command {
 		return table.Away(id)
 	case "confirmed":
 		return table.Confirmed(id, set)
+	case "moved":
+		return table.Moved(id, true)
+	case "stuck":
+		return table.Moved(id, false)
+	case "leave":
+		return table.Leave(id)
+	case "add":
+		return table.Add(id)
+	case "remove":
+		return table.Remove(id)
+	case "hold":
+		table.Hold(id)
+		return nil
+	case "release":
+		return table.Release(id)
 	}
 	t.Fatalf("unknown event %q", verb)
 	return nil

@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -17,16 +18,19 @@ import (
 type slotKeeper struct {
 	service *Service
 
-	mu    sync.Mutex // guards table
-	table *slots.Table
+	mu       sync.Mutex // guards what follows
+	table    *slots.Table
+	readers  map[int]*instance // the generation of each process that the table is told of
+	replaced map[int]bool      // an older generation has not confirmed yet that it reads nothing
+	changed  chan struct{}     // closed at the next change of the table
 
-	ctx    context.Context // of the confirmations that are awaited
+	ctx    context.Context // of what is awaited
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
 }
 
 func newSlotKeeper(s *Service, n int) (*slotKeeper, error) {
-	k := &slotKeeper{service: s}
+	k := &slotKeeper{service: s, readers: make(map[int]*instance), replaced: make(map[int]bool), changed: make(chan struct{})}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	if n == 0 {
 		return k, nil
@@ -47,9 +51,9 @@ func (k *slotKeeper) moved(w *worker, e process.Event) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var commands []slots.Command
-	if e.Exit != nil {
-		commands = append(commands, k.table.Reaped(w.id)...)
+	if i := k.readers[w.id]; i != nil && e.Exit != nil && e.Ended.Generation == i.gen {
+		delete(k.readers, w.id)
+		k.note(w.id, k.table.Reaped)
 	}
 	switch e.State {
 	case event.Starting:
@@ -57,11 +61,21 @@ func (k *slotKeeper) moved(w *worker, e process.Event) {
 			time.AfterFunc(restartTime, func() { k.overdue(w, e.Ref.Generation) })
 		}
 	case event.Ready:
-		commands = append(commands, k.table.Ready(w.id)...)
+		if i := w.at(e.Ref.Generation); i != nil && k.readers[w.id] != i {
+			k.readers[w.id] = i
+			k.note(w.id, k.table.Ready)
+		}
 	case event.Backoff, event.Failed:
-		commands = append(commands, k.table.Away(w.id)...)
+		k.send(k.table.Away(w.id))
 	}
-	k.send(commands)
+}
+
+// note tells the table of the end or the beginning of a generation, unless an older one
+// may still be reading. k.mu is held.
+func (k *slotKeeper) note(id int, of func(int) []slots.Command) {
+	if !k.replaced[id] {
+		k.send(of(id))
+	}
 }
 
 // overdue lets the siblings of a process adopt its slots when it is still starting.
@@ -77,44 +91,69 @@ func (k *slotKeeper) overdue(w *worker, generation int) {
 	}
 }
 
-// send carries commands out, each in a goroutine that waits for its confirmation.
-// k.mu is held.
+// send carries commands out, each in a goroutine that waits for its answer. k.mu is
+// held.
 func (k *slotKeeper) send(commands []slots.Command) {
+	close(k.changed)
+	k.changed = make(chan struct{})
 	for _, c := range commands {
-		w := k.service.worker(c.Process)
-		i := w.instance()
-		if i == nil {
-			continue // gone by now: Reaped will follow
+		i := k.readers[c.Process]
+		if c.Move {
+			to := k.readers[c.To]
+			k.wait.Go(func() { k.move(i, to, c) })
+			continue
 		}
-		k.wait.Go(func() { k.assign(w, i, c) })
+		k.wait.Go(func() { k.assign(i, c) })
 	}
 }
 
-func (k *slotKeeper) assign(w *worker, i *instance, c slots.Command) {
+func (k *slotKeeper) assign(i *instance, c slots.Command) {
 	err := i.link.AssignSlots(k.ctx, c.Slots)
 	if err != nil {
-		if k.ctx.Err() == nil && !errors.Is(err, relay.ErrDown) {
-			k.service.server.cfg.Logger.Warn("slots were not confirmed", "service", k.service.plan().Params.Name, "process", w.id, "err", err)
-		}
+		k.warn("slots were not confirmed", i, err)
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if w.instance() == i { // a later generation has confirmed nothing yet
+	if k.readers[c.Process] == i { // a later generation has confirmed nothing yet
 		k.send(k.table.Confirmed(c.Process, c.Slots))
 	}
 }
 
-// release has a generation that is about to be replaced read no slot any more.
-func (k *slotKeeper) release(ctx context.Context, i *instance) error {
-	if k.table == nil {
-		return nil
+func (k *slotKeeper) move(from, to *instance, c slots.Command) {
+	err := k.handOver(from, to, c.Slots)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.send(k.table.Moved(c.Process, err == nil))
+}
+
+func (k *slotKeeper) warn(what string, i *instance, err error) {
+	if k.ctx.Err() == nil && !errors.Is(err, relay.ErrDown) {
+		k.service.server.cfg.Logger.Warn(what, "service", k.service.plan().Params.Name, "process", i.w.id, "generation", i.gen, "err", err)
 	}
-	return i.link.AssignSlots(ctx, 0)
 }
 
 // close returns when nothing is awaited any more.
 func (k *slotKeeper) close() {
 	k.cancel()
 	k.wait.Wait()
+}
+
+// until waits until the table, which only changes with k.mu held, says so.
+func (k *slotKeeper) until(ctx context.Context, so func() bool) error {
+	for {
+		k.mu.Lock()
+		ok, changed := so(), k.changed
+		k.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for slots to change their reader: %w", ctx.Err())
+		case <-k.ctx.Done():
+			return fmt.Errorf("wait for slots to change their reader: %w", k.ctx.Err())
+		}
+	}
 }

@@ -62,11 +62,10 @@ func (w *worker) settings(sp *spec) process.Settings {
 // move is process.Config.Move.
 func (w *worker) move(ctx context.Context, from, to process.Instance) error {
 	old := from.(*instance)
-	if err := w.service.slots.release(ctx, old); err != nil {
-		return err
-	}
-	old.link.Drain()
-	return nil
+	return w.service.slots.replace(ctx, old, to.(*instance), func(context.Context) error {
+		old.link.Drain()
+		return nil
+	})
 }
 
 func (w *worker) String() string { return fmt.Sprintf("%s/%d", w.service.plan().Params.Name, w.id) }

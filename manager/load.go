@@ -63,7 +63,7 @@ func Load(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, plan: plan, started: time.Now(), released: make(chan struct{})}
+	s := &Server{cfg: cfg, plan: plan, started: time.Now(), released: make(chan struct{}), events: newEvents()}
 	s.unix, err = findInternal(ctx, cfg, plugins)
 	if err != nil {
 		cfg.Logger.Warn("the internal service is not available, so send and listen are not", "err", err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/antano/antano/manager/internal/control"
+	"github.com/antano/antano/manager/internal/history"
 	"github.com/antano/antano/manager/internal/relay"
 	"github.com/antano/antano/manager/internal/runtimedir"
 	"github.com/antano/antano/shared"
@@ -24,6 +25,7 @@ type Server struct {
 	plan     *Plan
 	unix     Plugin // runs the internal service; no Path when there is none
 	started  time.Time
+	events   *history.Ring[Event]
 	dir      *runtimedir.Dir
 	router   *relay.Router
 	lifeline lifeline
@@ -101,6 +103,7 @@ func (s *Server) serve(ctx context.Context, relayListener, controlListener *net.
 	around.Go(func() { fail(s.router.Serve(outer, relayListener)) })
 	around.Go(func() { fail(control.Serve(outer, controlListener, backend{s})) })
 	s.announce()
+	s.emitServer("starting", "the server is starting")
 	processes.Go(func() { RunProcesses(run, s.services) })
 	if _, err := StartInternalService(run, s, &processes); err != nil {
 		s.cfg.Logger.Error("the internal service does not run", "err", err)
@@ -137,6 +140,7 @@ func (s *Server) startUp(ctx context.Context) error {
 		return nil
 	}
 	s.ready.Store(true)
+	s.emitServer("ready", "the server is ready")
 	if s.cfg.OnReady != nil {
 		s.cfg.OnReady(s.Status())
 	}
@@ -188,6 +192,7 @@ func StartInternalService(ctx context.Context, server *Server, running *sync.Wai
 // since they may owe it to each other.
 func (s *Server) drain(stop func()) {
 	s.draining.Store(true)
+	s.emitServer("draining", "the server stops: its processes are drained")
 	s.cfg.Logger.Info("draining", "deadline", s.plan.params.Timeouts.Drain)
 	s.router.Shutdown()
 	stop()

@@ -76,6 +76,13 @@ type LastExit struct {
 	Stderr  []string  `json:"stderr"` // its last lines
 }
 
+// ProcessExit is an exit and whose it was.
+type ProcessExit struct {
+	LastExit
+	Generation int `json:"generation"`
+	PID        int `json:"pid"` // 0 when it was never known
+}
+
 func lastExit(e *event.Exit) *LastExit {
 	if e == nil {
 		return nil

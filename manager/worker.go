@@ -87,6 +87,7 @@ func (p policy) Exit(now time.Time, e process.UnplannedExit) process.Decision {
 
 // onEvent is told of every move of the state machine, in order.
 func (w *worker) onEvent(e process.Event) {
+	w.emitMove(e)
 	process := w.service.server.cfg.Logger.With("service", e.Ref.Name, "process", e.Ref.Process)
 	log := process.With("generation", e.Ref.Generation)
 	defer w.service.stirred()

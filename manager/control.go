@@ -2,17 +2,15 @@ package manager
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
-	"time"
 
 	"github.com/antano/antano/manager/internal/control"
-	"github.com/antano/antano/manager/internal/launch"
 	"github.com/antano/antano/manager/internal/runtimedir"
 )
 
@@ -46,6 +44,66 @@ func (c *Control) Clients(ctx context.Context, service string) ([]ClientStatus, 
 	return clients, c.client.Get(ctx, "/v1/services/"+url.PathEscape(service)+"/clients", &clients)
 }
 
+// Events gives every event from now on to take, of a service and of a process when
+// they are given, until ctx ends, the server stops or take fails. With past it begins
+// with the events that the server remembers.
+func (c *Control) Events(ctx context.Context, service, process string, past bool, take func(Event) error) error {
+	query := filter(service, process)
+	if past {
+		query.Set("since", "0")
+	}
+	return stream(ctx, c.client, "/v1/events?"+query.Encode(), take)
+}
+
+// Logs gives the lines that the server remembers to take, of a service and of a process
+// when they are given, and with follow those that come, until ctx ends, the server
+// stops or take fails.
+func (c *Control) Logs(ctx context.Context, service, process string, follow bool, take func(LogLine) error) error {
+	query := filter(service, process)
+	if follow {
+		query.Set("follow", "1")
+	}
+	return stream(ctx, c.client, "/v1/logs?"+query.Encode(), take)
+}
+
+func filter(service, process string) url.Values {
+	query := url.Values{}
+	for key, value := range map[string]string{"service": service, "process": process} {
+		if value != "" {
+			query.Set(key, value)
+		}
+	}
+	return query
+}
+
+func stream[T any](ctx context.Context, c *control.Client, target string, take func(T) error) error {
+	return c.Stream(ctx, target, func(record json.RawMessage) error {
+		var v T
+		if err := json.Unmarshal(record, &v); err != nil {
+			return fmt.Errorf("read a record of %s: %w", target, err)
+		}
+		return take(v)
+	})
+}
+
+// Why explains how the processes of a service came to be as they are, or the one that
+// is named.
+func (c *Control) Why(ctx context.Context, service, process string) ([]Why, error) {
+	var why []Why
+	query := ""
+	if process != "" {
+		query = "?" + filter("", process).Encode()
+	}
+	return why, c.client.Get(ctx, "/v1/services/"+url.PathEscape(service)+"/why"+query, &why)
+}
+
+// Kick ends a client, wherever it is connected, and returns as soon as that is under
+// way. It is an error when there is no such client.
+func (c *Control) Kick(ctx context.Context, client string) (Kicked, error) {
+	var k Kicked
+	return k, c.client.Post(ctx, "/v1/clients/"+url.PathEscape(client)+"/kick", &k)
+}
+
 // DialInternal connects to the internal service: message objects, one JSON a line.
 func (c *Control) DialInternal() (net.Conn, error) {
 	path := filepath.Join(c.dir, runtimedir.Internal)
@@ -57,51 +115,4 @@ func (c *Control) DialInternal() (net.Conn, error) {
 		return nil, fmt.Errorf("connect to the internal service of the server in %s: %w", c.dir, err)
 	}
 	return conn, nil
-}
-
-// backend answers the control socket.
-type backend struct{ s *Server }
-
-func (b backend) Status() any { return b.s.Status() }
-
-// clientsTime bounds how long the processes of a service may take to list their
-// clients, less than a command waits.
-const clientsTime = 5 * time.Second
-
-func (b backend) Clients(ctx context.Context, service string) (any, error) {
-	svc := b.find(service)
-	if svc == nil {
-		return nil, fmt.Errorf("service %q %w; 'antano status' lists the services", service, control.ErrNotFound)
-	}
-	ctx, cancel := context.WithTimeout(ctx, clientsTime)
-	defer cancel()
-	clients := []ClientStatus{}
-	for _, w := range svc.processes() {
-		i := w.instance()
-		if i == nil {
-			continue
-		}
-		err := i.proc.Clients(ctx, func(c launch.Client) {
-			clients = append(clients, ClientStatus{ID: uint64(c.ID), ProcessID: w.id, Address: c.Address, Connected: c.Connected,
-				MessagesIn: c.MessagesIn, MessagesOut: c.MessagesOut, QueuedBytes: c.QueuedBytes, Groups: c.Groups})
-		})
-		if errors.Is(err, launch.ErrExited) {
-			continue // its clients went with it
-		}
-		if err != nil {
-			return nil, fmt.Errorf("ask process %s for its clients: %w", w, err)
-		}
-	}
-	return clients, nil
-}
-
-// find returns the service with the given id or name.
-func (b backend) find(service string) *Service {
-	id, err := strconv.ParseInt(service, 10, 64)
-	for _, svc := range b.s.snapshot() {
-		if svc.plan().Params.Name == service || err == nil && svc.plan().Params.ID == id {
-			return svc
-		}
-	}
-	return nil
 }

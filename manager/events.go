@@ -24,6 +24,7 @@ type Event struct {
 	Generation int               `json:"generation,omitempty"`
 	PID        int               `json:"pid,omitempty"`
 	State      string            `json:"state,omitempty"`
+	Beside     bool              `json:"beside,omitempty"` // of a generation beside the current one
 	Restarts   *int              `json:"restarts,omitempty"`
 	NextTry    *time.Time        `json:"next_try,omitempty"`
 	Exit       *ProcessExit      `json:"exit,omitempty"`
@@ -81,7 +82,7 @@ func (w *worker) emit(e Event) {
 }
 
 func (w *worker) about(e *Event) {
-	params := w.service.plan.Params
+	params := w.service.plan().Params
 	id := params.ID
 	e.Service, e.ServiceID, e.ProcessID = params.Name, &id, &w.id
 }
@@ -89,7 +90,7 @@ func (w *worker) about(e *Event) {
 // emitMove tells of a move of the state machine, with the exit that led to it.
 func (w *worker) emitMove(e process.Event) {
 	restarts := w.process.Status().Restarts
-	out := Event{Type: eventProcess, Time: e.At, State: e.State.String(), Generation: e.Ref.Generation, PID: e.Ref.PID, Restarts: &restarts}
+	out := Event{Type: eventProcess, Time: e.At, State: e.State.String(), Generation: e.Ref.Generation, PID: e.Ref.PID, Beside: e.Aside, Restarts: &restarts}
 	if !e.NextTry.IsZero() {
 		out.NextTry = &e.NextTry
 	}
@@ -103,8 +104,12 @@ func (w *worker) emitMove(e process.Event) {
 // moveSentence says what happened, for people.
 func moveSentence(who string, e process.Event) string {
 	text := fmt.Sprintf("%s is %s", who, e.State)
-	if e.State == event.Starting && e.Ref.Generation > 1 {
-		text = fmt.Sprintf("%s is starting again", who)
+	switch {
+	case e.Aside:
+		who = fmt.Sprintf("generation %d of %s", e.Ref.Generation, who)
+		text = fmt.Sprintf("%s, beside the current one, is %s", who, e.State)
+	case e.State == event.Starting && e.Ref.Generation > 1:
+		text = who + " is starting again"
 	}
 	if e.Exit != nil {
 		text = fmt.Sprintf("%s ended after %s: %s; it is %s", who, e.Exit.Uptime.Round(time.Millisecond), e.Exit.Cause, e.State)

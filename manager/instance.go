@@ -61,7 +61,7 @@ func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *insta
 	if err != nil {
 		return nil, err
 	}
-	i.logs = newLogTap(s.cfg.Logger, event.Ref{Service: p.ID, Name: p.Name, Process: w.id, Generation: generation})
+	i.logs = newLogTap(s.book, event.Ref{Service: p.ID, Name: p.Name, Process: w.id, Generation: generation})
 	i.proc, err = launch.Start(ctx, launch.Spec{
 		Path: sp.plan.Plugin.Path, Binary: sp.binary.File, Dir: dir,
 		Files: w.service.files(sp), StartTimeout: sp.params.Timeouts.Start,
@@ -161,7 +161,10 @@ func (i *instance) Done() <-chan struct{} { return i.proc.Done() }
 
 func (i *instance) Failed() <-chan error { return i.failed }
 
-func (i *instance) Health(ctx context.Context) (string, error) { return i.link.Health(ctx) }
+func (i *instance) Health(ctx context.Context) (string, error) {
+	failing, err := i.link.Health(ctx)
+	return i.w.evidence.asked(failing, err, i.spec.params.Health.Timeout)
+}
 
 func (i *instance) Exit() event.Exit {
 	exit := i.proc.Exit()

@@ -63,7 +63,8 @@ func Load(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, plan: plan, started: time.Now(), released: make(chan struct{}), events: newEvents()}
+	s := &Server{cfg: cfg, plan: plan, started: time.Now(), released: make(chan struct{}), events: newEvents(), logs: newLogs()}
+	s.cfg.Logger, s.book = keepLog(cfg.Logger, s.logs)
 	s.unix, err = findInternal(ctx, cfg, plugins)
 	if err != nil {
 		cfg.Logger.Warn("the internal service is not available, so send and listen are not", "err", err)

@@ -15,13 +15,15 @@ import (
 // logTap turns what one start of a process prints into records of the manager's log,
 // tagged with who printed it, and keeps the evidence for its exit.
 type logTap struct {
-	logger hclog.Logger
+	book   *logbook
+	ref    event.Ref
+	logger hclog.Logger // of the book, tagged
 	id     atomic.Int64
 	tail   logs.Tail
 }
 
-func newLogTap(l hclog.Logger, ref event.Ref) *logTap {
-	return &logTap{logger: l.With("service", ref.Name, "process", ref.Process, "generation", ref.Generation)}
+func newLogTap(b *logbook, ref event.Ref) *logTap {
+	return &logTap{book: b, ref: ref, logger: b.log.With("service", ref.Name, "process", ref.Process, "generation", ref.Generation)}
 }
 
 // pid tags what is printed from now on.
@@ -40,14 +42,15 @@ func (t *logTap) read(stream string, r io.Reader) {
 
 func (t *logTap) emit(stream string, rec logs.Record) {
 	args := make([]any, 0, 2*len(rec.Fields)+4)
-	if pid := t.id.Load(); pid != 0 {
-		args = append(args, "pid", pid)
+	ref := t.ref
+	if ref.PID = int(t.id.Load()); ref.PID != 0 {
+		args = append(args, "pid", ref.PID)
 	}
 	if stream == "stdout" {
 		args = append(args, "stream", stream)
 	}
 	args = append(args, rec.Fields...)
-	t.logger.Log(rec.Level, rec.Message, args...)
+	t.book.plugin(ref, stream, rec, t.logger, args)
 }
 
 // evidence is the last lines on stderr, and the text of a panic if there was one.

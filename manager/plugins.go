@@ -117,7 +117,7 @@ func ask(ctx context.Context, binary *catalog.Binary, serviceType string, log hc
 		return shared.Description{}, err
 	}
 	defer l.close()
-	tap := newLogTap(log, event.Ref{Name: "describe-" + serviceType})
+	tap := newLogTap(&logbook{log: log}, event.Ref{Name: "describe-" + serviceType})
 	p, err := launch.Start(ctx, launch.Spec{Path: binary.Path, Binary: binary.File, Dir: dir, Files: []launch.File{{Name: "lifeline", FD: l.child}},
 		Stdout: func(r io.Reader) { tap.read("stdout", r) }, Stderr: func(r io.Reader) { tap.read("stderr", r) }})
 	if err != nil {

@@ -26,6 +26,8 @@ type Server struct {
 	unix     Plugin // runs the internal service; no Path when there is none
 	started  time.Time
 	events   *history.Ring[Event]
+	logs     *history.Ring[LogLine]
+	book     *logbook // remembers in logs what plugins print
 	dir      *runtimedir.Dir
 	router   *relay.Router
 	lifeline lifeline

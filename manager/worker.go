@@ -18,12 +18,13 @@ import (
 
 // worker is one process of a service over all its generations.
 type worker struct {
-	service *Service
-	id      int // process_id
-	index   int // among all processes that the service ever had
-	process *process.Process
-	end     context.CancelFunc // ends Run; set when that begins
-	ended   chan struct{}      // closed when it has
+	service  *Service
+	id       int // process_id
+	index    int // among all processes that the service ever had
+	process  *process.Process
+	evidence evidence
+	end      context.CancelFunc // ends Run; set when that begins
+	ended    chan struct{}      // closed when it has
 
 	mu        sync.Mutex
 	spec      *spec                   // of the current generation, and of the next
@@ -53,7 +54,7 @@ func (w *worker) settings(sp *spec) process.Settings {
 		Launch: func(ctx context.Context, generation int) (process.Instance, error) {
 			return w.launch(ctx, generation, sp)
 		},
-		Policy:   policy{restart.NewTracker(restart.Policy(sp.plan.restart), rand.Float64)},
+		Policy:   policy{restart.NewTracker(restart.Policy(sp.plan.restart), rand.Float64), &w.evidence},
 		Timeouts: process.Timeouts{Start: p.Timeouts.Start, Drain: p.Timeouts.Drain, Stop: p.Timeouts.Stop},
 		Health:   process.Health{Interval: p.Health.Interval, Timeout: p.Health.Timeout, Misses: p.Health.Misses},
 	}
@@ -71,10 +72,14 @@ func (w *worker) move(ctx context.Context, from, to process.Instance) error {
 func (w *worker) String() string { return fmt.Sprintf("%s/%d", w.service.plan().Params.Name, w.id) }
 
 // policy puts a restart.Tracker behind the interface that package process declares.
-type policy struct{ *restart.Tracker }
+type policy struct {
+	*restart.Tracker
+	evidence *evidence
+}
 
 func (p policy) Exit(now time.Time, e process.UnplannedExit) process.Decision {
 	d := p.Tracker.Exit(now, restart.Exit{WasReady: e.WasReady, ReadyFor: e.ReadyFor, Config: e.Config})
+	p.evidence.decide(d)
 	next := event.Starting
 	switch d.Action {
 	case restart.Backoff:
@@ -87,6 +92,7 @@ func (p policy) Exit(now time.Time, e process.UnplannedExit) process.Decision {
 
 // onEvent is told of every move of the state machine, in order.
 func (w *worker) onEvent(e process.Event) {
+	w.evidence.moved(e)
 	w.emitMove(e)
 	process := w.service.server.cfg.Logger.With("service", e.Ref.Name, "process", e.Ref.Process)
 	log := process.With("generation", e.Ref.Generation)

@@ -30,7 +30,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%v; see '%s --help'", err, c.CommandPath())
 	})
-	root.AddCommand(newRun(), newValidate(), newStatus(), newSend(), newListen(), newClients(), newPlugin(), newVersion())
+	root.AddCommand(newRun(), newValidate(), newStatus(), newSend(), newListen(), newClients(), newKick(), newWhy(), newLogs(), newEvents(), newPlugin(), newVersion())
 	root.InitDefaultCompletionCmd()
 	return root
 }
@@ -64,6 +64,16 @@ func oneArg(name string) cobra.PositionalArgs {
 			return nil
 		}
 		return usageError("%s takes exactly one argument, %s, not %d; see '%s --help'", c.CommandPath(), name, len(args), c.CommandPath())
+	}
+}
+
+// atMostOne wants one argument or none.
+func atMostOne(name string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) <= 1 {
+			return nil
+		}
+		return usageError("%s takes at most one argument, %s, not %d; see '%s --help'", c.CommandPath(), name, len(args), c.CommandPath())
 	}
 }
 

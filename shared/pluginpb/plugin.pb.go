@@ -640,6 +640,95 @@ func (x *Client) GetGroups() uint32 {
 	return 0
 }
 
+type KickRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ClientId      uint64                 `protobuf:"varint,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KickRequest) Reset() {
+	*x = KickRequest{}
+	mi := &file_shared_pluginpb_plugin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KickRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KickRequest) ProtoMessage() {}
+
+func (x *KickRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shared_pluginpb_plugin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KickRequest.ProtoReflect.Descriptor instead.
+func (*KickRequest) Descriptor() ([]byte, []int) {
+	return file_shared_pluginpb_plugin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *KickRequest) GetClientId() uint64 {
+	if x != nil {
+		return x.ClientId
+	}
+	return 0
+}
+
+type KickResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The client was connected to this process.
+	Found         bool `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KickResponse) Reset() {
+	*x = KickResponse{}
+	mi := &file_shared_pluginpb_plugin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KickResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KickResponse) ProtoMessage() {}
+
+func (x *KickResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_shared_pluginpb_plugin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KickResponse.ProtoReflect.Descriptor instead.
+func (*KickResponse) Descriptor() ([]byte, []int) {
+	return file_shared_pluginpb_plugin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *KickResponse) GetFound() bool {
+	if x != nil {
+		return x.Found
+	}
+	return false
+}
+
 var File_shared_pluginpb_plugin_proto protoreflect.FileDescriptor
 
 const file_shared_pluginpb_plugin_proto_rawDesc = "" +
@@ -699,13 +788,18 @@ const file_shared_pluginpb_plugin_proto_rawDesc = "" +
 	"messagesIn\x12!\n" +
 	"\fmessages_out\x18\x05 \x01(\x04R\vmessagesOut\x12!\n" +
 	"\fqueued_bytes\x18\x06 \x01(\x04R\vqueuedBytes\x12\x16\n" +
-	"\x06groups\x18\a \x01(\rR\x06groups2\xff\x02\n" +
+	"\x06groups\x18\a \x01(\rR\x06groups\"*\n" +
+	"\vKickRequest\x12\x1b\n" +
+	"\tclient_id\x18\x01 \x01(\x04R\bclientId\"$\n" +
+	"\fKickResponse\x12\x14\n" +
+	"\x05found\x18\x01 \x01(\bR\x05found2\xc6\x03\n" +
 	"\x06Plugin\x12Q\n" +
 	"\bDescribe\x12!.antano.plugin.v1.DescribeRequest\x1a\".antano.plugin.v1.DescribeResponse\x12H\n" +
 	"\x05Start\x12\x1e.antano.plugin.v1.StartRequest\x1a\x1f.antano.plugin.v1.StartResponse\x12H\n" +
 	"\x05Drain\x12\x1e.antano.plugin.v1.DrainRequest\x1a\x1f.antano.plugin.v1.DrainResponse\x12E\n" +
 	"\x04Stop\x12\x1d.antano.plugin.v1.StopRequest\x1a\x1e.antano.plugin.v1.StopResponse\x12G\n" +
-	"\aClients\x12 .antano.plugin.v1.ClientsRequest\x1a\x18.antano.plugin.v1.Client0\x01B*Z(github.com/antano/antano/shared/pluginpbb\x06proto3"
+	"\aClients\x12 .antano.plugin.v1.ClientsRequest\x1a\x18.antano.plugin.v1.Client0\x01\x12E\n" +
+	"\x04Kick\x12\x1d.antano.plugin.v1.KickRequest\x1a\x1e.antano.plugin.v1.KickResponseB*Z(github.com/antano/antano/shared/pluginpbb\x06proto3"
 
 var (
 	file_shared_pluginpb_plugin_proto_rawDescOnce sync.Once
@@ -719,7 +813,7 @@ func file_shared_pluginpb_plugin_proto_rawDescGZIP() []byte {
 	return file_shared_pluginpb_plugin_proto_rawDescData
 }
 
-var file_shared_pluginpb_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_shared_pluginpb_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_shared_pluginpb_plugin_proto_goTypes = []any{
 	(*DescribeRequest)(nil),  // 0: antano.plugin.v1.DescribeRequest
 	(*DescribeResponse)(nil), // 1: antano.plugin.v1.DescribeResponse
@@ -731,23 +825,27 @@ var file_shared_pluginpb_plugin_proto_goTypes = []any{
 	(*StopResponse)(nil),     // 7: antano.plugin.v1.StopResponse
 	(*ClientsRequest)(nil),   // 8: antano.plugin.v1.ClientsRequest
 	(*Client)(nil),           // 9: antano.plugin.v1.Client
+	(*KickRequest)(nil),      // 10: antano.plugin.v1.KickRequest
+	(*KickResponse)(nil),     // 11: antano.plugin.v1.KickResponse
 }
 var file_shared_pluginpb_plugin_proto_depIdxs = []int32{
-	0, // 0: antano.plugin.v1.Plugin.Describe:input_type -> antano.plugin.v1.DescribeRequest
-	2, // 1: antano.plugin.v1.Plugin.Start:input_type -> antano.plugin.v1.StartRequest
-	4, // 2: antano.plugin.v1.Plugin.Drain:input_type -> antano.plugin.v1.DrainRequest
-	6, // 3: antano.plugin.v1.Plugin.Stop:input_type -> antano.plugin.v1.StopRequest
-	8, // 4: antano.plugin.v1.Plugin.Clients:input_type -> antano.plugin.v1.ClientsRequest
-	1, // 5: antano.plugin.v1.Plugin.Describe:output_type -> antano.plugin.v1.DescribeResponse
-	3, // 6: antano.plugin.v1.Plugin.Start:output_type -> antano.plugin.v1.StartResponse
-	5, // 7: antano.plugin.v1.Plugin.Drain:output_type -> antano.plugin.v1.DrainResponse
-	7, // 8: antano.plugin.v1.Plugin.Stop:output_type -> antano.plugin.v1.StopResponse
-	9, // 9: antano.plugin.v1.Plugin.Clients:output_type -> antano.plugin.v1.Client
-	5, // [5:10] is the sub-list for method output_type
-	0, // [0:5] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	0,  // 0: antano.plugin.v1.Plugin.Describe:input_type -> antano.plugin.v1.DescribeRequest
+	2,  // 1: antano.plugin.v1.Plugin.Start:input_type -> antano.plugin.v1.StartRequest
+	4,  // 2: antano.plugin.v1.Plugin.Drain:input_type -> antano.plugin.v1.DrainRequest
+	6,  // 3: antano.plugin.v1.Plugin.Stop:input_type -> antano.plugin.v1.StopRequest
+	8,  // 4: antano.plugin.v1.Plugin.Clients:input_type -> antano.plugin.v1.ClientsRequest
+	10, // 5: antano.plugin.v1.Plugin.Kick:input_type -> antano.plugin.v1.KickRequest
+	1,  // 6: antano.plugin.v1.Plugin.Describe:output_type -> antano.plugin.v1.DescribeResponse
+	3,  // 7: antano.plugin.v1.Plugin.Start:output_type -> antano.plugin.v1.StartResponse
+	5,  // 8: antano.plugin.v1.Plugin.Drain:output_type -> antano.plugin.v1.DrainResponse
+	7,  // 9: antano.plugin.v1.Plugin.Stop:output_type -> antano.plugin.v1.StopResponse
+	9,  // 10: antano.plugin.v1.Plugin.Clients:output_type -> antano.plugin.v1.Client
+	11, // 11: antano.plugin.v1.Plugin.Kick:output_type -> antano.plugin.v1.KickResponse
+	6,  // [6:12] is the sub-list for method output_type
+	0,  // [0:6] is the sub-list for method input_type
+	0,  // [0:0] is the sub-list for extension type_name
+	0,  // [0:0] is the sub-list for extension extendee
+	0,  // [0:0] is the sub-list for field type_name
 }
 
 func init() { file_shared_pluginpb_plugin_proto_init() }
@@ -761,7 +859,7 @@ func file_shared_pluginpb_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shared_pluginpb_plugin_proto_rawDesc), len(file_shared_pluginpb_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

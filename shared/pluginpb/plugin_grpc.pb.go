@@ -27,6 +27,7 @@ const (
 	Plugin_Drain_FullMethodName    = "/antano.plugin.v1.Plugin/Drain"
 	Plugin_Stop_FullMethodName     = "/antano.plugin.v1.Plugin/Stop"
 	Plugin_Clients_FullMethodName  = "/antano.plugin.v1.Plugin/Clients"
+	Plugin_Kick_FullMethodName     = "/antano.plugin.v1.Plugin/Kick"
 )
 
 // PluginClient is the client API for Plugin service.
@@ -46,6 +47,8 @@ type PluginClient interface {
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
 	// Clients lists who is connected.
 	Clients(ctx context.Context, in *ClientsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Client], error)
+	// Kick ends one client in good order; it is answered once that is under way.
+	Kick(ctx context.Context, in *KickRequest, opts ...grpc.CallOption) (*KickResponse, error)
 }
 
 type pluginClient struct {
@@ -115,6 +118,16 @@ func (c *pluginClient) Clients(ctx context.Context, in *ClientsRequest, opts ...
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Plugin_ClientsClient = grpc.ServerStreamingClient[Client]
 
+func (c *pluginClient) Kick(ctx context.Context, in *KickRequest, opts ...grpc.CallOption) (*KickResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(KickResponse)
+	err := c.cc.Invoke(ctx, Plugin_Kick_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PluginServer is the server API for Plugin service.
 // All implementations must embed UnimplementedPluginServer
 // for forward compatibility.
@@ -132,6 +145,8 @@ type PluginServer interface {
 	Stop(context.Context, *StopRequest) (*StopResponse, error)
 	// Clients lists who is connected.
 	Clients(*ClientsRequest, grpc.ServerStreamingServer[Client]) error
+	// Kick ends one client in good order; it is answered once that is under way.
+	Kick(context.Context, *KickRequest) (*KickResponse, error)
 	mustEmbedUnimplementedPluginServer()
 }
 
@@ -156,6 +171,9 @@ func (UnimplementedPluginServer) Stop(context.Context, *StopRequest) (*StopRespo
 }
 func (UnimplementedPluginServer) Clients(*ClientsRequest, grpc.ServerStreamingServer[Client]) error {
 	return status.Error(codes.Unimplemented, "method Clients not implemented")
+}
+func (UnimplementedPluginServer) Kick(context.Context, *KickRequest) (*KickResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Kick not implemented")
 }
 func (UnimplementedPluginServer) mustEmbedUnimplementedPluginServer() {}
 func (UnimplementedPluginServer) testEmbeddedByValue()                {}
@@ -261,6 +279,24 @@ func _Plugin_Clients_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Plugin_ClientsServer = grpc.ServerStreamingServer[Client]
 
+func _Plugin_Kick_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(KickRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).Kick(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_Kick_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).Kick(ctx, req.(*KickRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Plugin_ServiceDesc is the grpc.ServiceDesc for Plugin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -283,6 +319,10 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Stop",
 			Handler:    _Plugin_Stop_Handler,
+		},
+		{
+			MethodName: "Kick",
+			Handler:    _Plugin_Kick_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -24,6 +24,40 @@ func (fake) Clients(ctx context.Context, service string) (any, error) {
 	return nil, fmt.Errorf("%w: no service %q", ErrNotFound, service)
 }
 
+func (fake) Why(service, process string) (any, error) { return service + "/" + process, nil }
+
+func (fake) Kick(_ context.Context, client string) (any, error) {
+	if client != "7" {
+		return nil, fmt.Errorf("client %s %w", client, ErrNotFound)
+	}
+	return 7, nil
+}
+
+func (fake) Events(q Query) (Stream, error) { return endless{q}, nil }
+
+func (fake) Logs(q Query) (Stream, error) {
+	if q.Service == "nope" {
+		return nil, fmt.Errorf("%w: no service", ErrNotFound)
+	}
+	return &counted{left: 3}, nil
+}
+
+// endless says what was asked for as often as somebody reads it.
+type endless struct{ q Query }
+
+func (e endless) Next(ctx context.Context) ([]any, error) { return []any{e.q, e.q}, ctx.Err() }
+
+// counted ends.
+type counted struct{ left int }
+
+func (c *counted) Next(context.Context) ([]any, error) {
+	if c.left == 0 {
+		return nil, nil
+	}
+	c.left--
+	return []any{c.left}, nil
+}
+
 func listen(t *testing.T) (*net.UnixListener, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")

@@ -19,10 +19,33 @@ type Backend interface {
 	// Clients lists the clients of a service given by id or name; ErrNotFound when
 	// there is no such service.
 	Clients(ctx context.Context, service string) (any, error)
+	// Why explains the processes of a service, or the one that is named.
+	Why(service, process string) (any, error)
+	// Kick ends a client; ErrNotFound when there is no such client.
+	Kick(ctx context.Context, client string) (any, error)
+	// Events and Logs follow what happens and what is logged.
+	Events(Query) (Stream, error)
+	Logs(Query) (Stream, error)
 }
 
-// ErrNotFound becomes 404.
-var ErrNotFound = errors.New("not found")
+// Query says which records of a stream are wanted.
+type Query struct {
+	Service, Process string // empty: all
+	// Since is the sequence number of the first record; 0 is the oldest that is
+	// remembered.
+	Since uint64
+	// New is: only what comes from now on.
+	New bool
+	// Follow is: go on when there are no more for now.
+	Follow bool
+}
+
+var (
+	// ErrNotFound becomes 404.
+	ErrNotFound = errors.New("not found")
+	// ErrBadRequest becomes 400.
+	ErrBadRequest = errors.New("bad request")
+)
 
 // maxBody bounds what a client may send.
 const maxBody = 64 << 10
@@ -55,15 +78,25 @@ func Serve(ctx context.Context, l net.Listener, b Backend) error {
 
 func handler(b Backend) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, b.Status()) })
-	mux.HandleFunc("GET /v1/services/{service}/clients", func(w http.ResponseWriter, r *http.Request) {
-		clients, err := b.Clients(r.Context(), r.PathValue("service"))
-		if err != nil {
-			fail(w, err)
-			return
-		}
-		reply(w, http.StatusOK, clients)
+	answer := func(pattern string, f func(*http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			v, err := f(r)
+			if err != nil {
+				fail(w, err)
+				return
+			}
+			reply(w, http.StatusOK, v)
+		})
+	}
+	answer("GET /v1/status", func(*http.Request) (any, error) { return b.Status(), nil })
+	answer("GET /v1/services/{service}/clients", func(r *http.Request) (any, error) { return b.Clients(r.Context(), r.PathValue("service")) })
+	answer("GET /v1/services/{service}/why", func(r *http.Request) (any, error) {
+		return b.Why(r.PathValue("service"), r.URL.Query().Get("process"))
 	})
+	answer("POST /v1/clients/{client}/kick", func(r *http.Request) (any, error) { return b.Kick(r.Context(), r.PathValue("client")) })
+	var all streams
+	mux.HandleFunc("GET /v1/events", all.answer(b.Events, true))
+	mux.HandleFunc("GET /v1/logs", all.answer(b.Logs, false))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusNotFound, problem{fmt.Sprintf("no %s %s here; docs/control.md lists what there is", r.Method, r.URL.Path)})
 	})
@@ -76,8 +109,11 @@ type problem struct {
 
 func fail(w http.ResponseWriter, err error) {
 	code := http.StatusInternalServerError
-	if errors.Is(err, ErrNotFound) {
+	switch {
+	case errors.Is(err, ErrNotFound):
 		code = http.StatusNotFound
+	case errors.Is(err, ErrBadRequest):
+		code = http.StatusBadRequest
 	}
 	reply(w, code, problem{err.Error()})
 }

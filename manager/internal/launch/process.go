@@ -120,6 +120,16 @@ func (p *Process) Stop(ctx context.Context) error {
 	return err
 }
 
+// Kick has the plugin end a client, and reports whether it was connected there.
+func (p *Process) Kick(ctx context.Context, id shared.ClientID) (found bool, err error) {
+	err = p.call(ctx, "kick a client of", func(ctx context.Context) error {
+		answer, err := p.rpc.Kick(ctx, &pluginpb.KickRequest{ClientId: uint64(id)})
+		found = answer.GetFound()
+		return err
+	})
+	return found, err
+}
+
 // Clients calls f for every client of the process, in no order, from the calling
 // goroutine. Rows that are not valid end it with an error.
 func (p *Process) Clients(ctx context.Context, f func(Client)) error {

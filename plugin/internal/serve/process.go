@@ -230,6 +230,12 @@ func (p *Process) Stop(ctx context.Context) error {
 	return errors.Join(p.service.Stop(ctx), p.disconnect(ctx))
 }
 
+// Kick ends a client in good order, without waiting, and reports whether it was there.
+func (p *Process) Kick(id shared.ClientID) bool {
+	h := p.current.Load()
+	return h != nil && h.Kick(id)
+}
+
 // Clients lists who is connected.
 func (p *Process) Clients() []control.Client {
 	h := p.current.Load()

@@ -85,6 +85,11 @@ func (r *rpc) Stop(ctx context.Context, _ *pluginpb.StopRequest) (*pluginpb.Stop
 	return &pluginpb.StopResponse{}, nil
 }
 
+// Kick ends one client.
+func (r *rpc) Kick(_ context.Context, in *pluginpb.KickRequest) (*pluginpb.KickResponse, error) {
+	return &pluginpb.KickResponse{Found: r.process.Kick(shared.ClientID(in.GetClientId()))}, nil
+}
+
 // Clients streams who is connected.
 func (r *rpc) Clients(_ *pluginpb.ClientsRequest, out grpc.ServerStreamingServer[pluginpb.Client]) error {
 	for _, c := range r.process.Clients() {

@@ -120,11 +120,10 @@ func moveSentence(who string, e process.Event) string {
 	return text
 }
 
-// emitSlots tells that the process of w confirmed which slots it reads.
-func (w *worker) emitSlots(slots uint64) {
+// emitSlots tells that a generation confirmed which slots it reads.
+func (i *instance) emitSlots(slots uint64) {
 	n := bits.OnesCount64(slots)
-	st := w.process.Status()
-	w.emit(Event{Type: eventSlots, Generation: st.Ref.Generation, PID: st.Ref.PID, Slots: &n, Message: fmt.Sprintf("%s reads %d slots", w, n)})
+	i.w.emit(Event{Type: eventSlots, Generation: i.gen, PID: i.PID(), Slots: &n, Message: fmt.Sprintf("%s reads %d slots", i.w, n)})
 }
 
 // emitKick tells that a client was ended.

@@ -113,7 +113,7 @@ func (k *slotKeeper) assign(i *instance, c slots.Command) {
 		k.warn("slots were not confirmed", i, err)
 		return
 	}
-	w.emitSlots(c.Slots)
+	i.emitSlots(c.Slots)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.readers[c.Process] == i { // a later generation has confirmed nothing yet

@@ -104,6 +104,7 @@ func (s *Server) serve(ctx context.Context, relayListener, controlListener *net.
 	defer endOuter()
 	around.Go(func() { fail(s.router.Serve(outer, relayListener)) })
 	around.Go(func() { fail(control.Serve(outer, controlListener, backend{s})) })
+	around.Go(func() { s.watchDrops(outer) })
 	s.announce()
 	s.emitServer("starting", "the server is starting")
 	processes.Go(func() { RunProcesses(run, s.services) })

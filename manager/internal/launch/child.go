@@ -15,9 +15,11 @@ import (
 
 // child is one forked process, leader of a process group of its own.
 type child struct {
-	pid     int
-	started time.Time
-	pidfd   *os.File // nil where the kernel has none
+	pid       int
+	started   time.Time
+	startTime uint64   // of the kernel; 0 when it could not be read
+	pidfd     *os.File // nil where the kernel has none
+	foreign   bool     // somebody else's child, who reaps it
 
 	mu     sync.Mutex // held over kill and reap: a pid is only ours until it is reaped
 	reaped bool
@@ -46,10 +48,13 @@ func fork(spec *Spec, env []string, fds []uintptr) (*child, error) {
 		return nil, err
 	}
 	if pidfd >= 0 && unix.SetNonblock(pidfd, true) == nil {
-		c.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
+		c.pidfd = newPidfd(pidfd)
 	}
+	c.startTime, _ = startTime(c.pid)
 	return c, nil
 }
+
+func newPidfd(fd int) *os.File { return os.NewFile(uintptr(fd), "pidfd") }
 
 // wait blocks until the process has exited, kills what is left of its group and
 // reaps it, at once: who holds its output is of no concern here.
@@ -62,8 +67,15 @@ func (c *child) wait() {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// While the leader is a zombie nobody else can have its number as a group.
+	// While the leader is a zombie, or one of its group lives, nobody else can have its
+	// number.
 	_ = unix.Kill(-c.pid, unix.SIGKILL)
+	if c.foreign {
+		c.exit = event.Exit{Code: -1, Cause: "exit status unknown: an earlier manager started it"}
+		c.exit.At, c.exit.Uptime = at, at.Sub(c.started)
+		c.reaped = true
+		return
+	}
 	var status unix.WaitStatus
 	for {
 		_, err := unix.Wait4(c.pid, &status, 0, nil)
@@ -82,7 +94,12 @@ func (c *child) awaitExit() {
 	if c.pidfd != nil {
 		conn, err := c.pidfd.SyscallConn()
 		if err == nil {
-			err = conn.Read(func(uintptr) bool { return c.hasExited(unix.WNOHANG) })
+			err = conn.Read(func(fd uintptr) bool {
+				if c.foreign {
+					return readable(fd)
+				}
+				return c.hasExited(unix.WNOHANG)
+			})
 		}
 		if err == nil {
 			return
@@ -103,6 +120,22 @@ func (c *child) hasExited(options int) bool {
 	}
 }
 
+// readable reports whether a pidfd says that its process has ended.
+func readable(pidfd uintptr) bool {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return n > 0 || err != nil
+		}
+	}
+}
+
+// ours reports whether the pid is still that of the process: who reaps a foreign one
+// does not ask us. c.mu is held.
+func (c *child) ours() bool {
+	return !c.reaped && (!c.foreign || IsRunning(c.pid, c.startTime))
+}
+
 func exitOf(status unix.WaitStatus, err error) event.Exit {
 	switch {
 	case err != nil:
@@ -121,7 +154,7 @@ func exitOf(status unix.WaitStatus, err error) event.Exit {
 func (c *child) signal(sig syscall.Signal, group bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.reaped {
+	if !c.ours() {
 		return ErrExited
 	}
 	to := c.pid
@@ -138,7 +171,7 @@ func (c *child) signal(sig syscall.Signal, group bool) error {
 func (c *child) kill() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.reaped {
+	if c.ours() {
 		c.killed = true
 		_ = unix.Kill(-c.pid, unix.SIGKILL)
 	}

@@ -41,6 +41,8 @@ func runChild(mode string) {
 	case strings.HasPrefix(mode, "line:"):
 		fmt.Println(strings.ReplaceAll(strings.TrimPrefix(mode, "line:"), "SOCKET", socket))
 		select {}
+	case strings.HasPrefix(mode, "manager:"):
+		runManager(strings.TrimPrefix(mode, "manager:"))
 	case strings.HasPrefix(mode, "exit:"):
 		fmt.Fprintln(os.Stderr, "first line\nsettings.port: must be\x1b[31m a number")
 		var code int

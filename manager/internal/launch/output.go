@@ -39,14 +39,27 @@ func newFIFO(path string) (_ *fifo, err error) {
 		os.Remove(path)
 		return nil, fmt.Errorf("open fifo %s: %w", path, err)
 	}
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
+	if err := f.open(); err != nil {
 		f.closeWrite()
 		os.Remove(path)
-		return nil, fmt.Errorf("open fifo %s: %w", path, err)
+		return nil, err
 	}
-	f.read = os.NewFile(uintptr(fd), path)
 	return f, nil
+}
+
+// openFIFO opens one that a plugin has.
+func openFIFO(path string) (*fifo, error) {
+	f := &fifo{path: path, write: -1}
+	return f, f.open()
+}
+
+func (f *fifo) open() error {
+	fd, err := unix.Open(f.path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return fmt.Errorf("open fifo %s: %w", f.path, err)
+	}
+	f.read = os.NewFile(uintptr(fd), f.path)
+	return nil
 }
 
 func (f *fifo) closeWrite() {
@@ -87,10 +100,28 @@ func newOutput(spec *Spec) (*output, error) {
 		stdout.close()
 		return nil, err
 	}
+	return makeOutput(spec, stdout, stderr), nil
+}
+
+// openOutput reads what a plugin that runs prints.
+func openOutput(spec *Spec) (*output, error) {
+	stdout, err := openFIFO(filepath.Join(spec.Dir, "stdout"))
+	if err != nil {
+		return nil, err
+	}
+	stderr, err := openFIFO(filepath.Join(spec.Dir, "stderr"))
+	if err != nil {
+		stdout.read.Close()
+		return nil, err
+	}
+	return makeOutput(spec, stdout, stderr), nil
+}
+
+func makeOutput(spec *Spec, stdout, stderr *fifo) *output {
 	o := &output{spec: spec, stdout: stdout, stderr: stderr, verdict: make(chan error, 1), ended: make(chan struct{})}
 	o.lines, o.linesIn = io.Pipe()
 	o.printedOut.out, o.printedErr.out = spec.Stdout, spec.Stderr
-	return o, nil
+	return o
 }
 
 // run starts to read. The plugin has its ends.

@@ -42,6 +42,13 @@ func (p *Process) PID() int { return p.run.child.pid }
 // StartedAt is the moment before the fork.
 func (p *Process) StartedAt() time.Time { return p.run.child.started }
 
+// StartTime is when the kernel says the process started, in ticks since the boot: it
+// tells the process from a later one with its pid.
+func (p *Process) StartTime() uint64 { return p.run.child.startTime }
+
+// Socket is the path of the control plane.
+func (p *Process) Socket() string { return p.run.socket }
+
 // Done is closed when the process has exited, is reaped, and what it printed has
 // been read as far as it is to be had within 0.4 s.
 func (p *Process) Done() <-chan struct{} { return p.run.life.Done() }

@@ -21,7 +21,7 @@ const killWait = 5 * time.Second
 // run is the process as go-plugin's Runner sees it. go-plugin reads neither of the
 // real outputs: of stdout it gets the one line that was checked, of stderr the end.
 type run struct {
-	ctx  context.Context // of Start: its end kills a process that is not up yet
+	ctx  context.Context // of Start: its end kills a process that is not up yet; nil for an adopted one
 	spec *Spec
 	out  *output
 
@@ -83,14 +83,22 @@ func (r *run) fork(handshake []string) error {
 	r.child = c
 	r.out.run()
 	r.disarm = context.AfterFunc(r.ctx, c.kill)
-	go func() { // ends with the process, which Close ends and waits for
-		c.wait()
-		r.disarm()
+	r.watch()
+	return nil
+}
+
+// watch has a goroutine wait for the end of the process, which Close brings about and
+// waits for.
+func (r *run) watch() {
+	go func() {
+		r.child.wait()
+		if r.disarm != nil {
+			r.disarm()
+		}
 		r.out.finish()
 		r.errClose.Close()
 		r.endLife()
 	}()
-	return nil
 }
 
 // Wait blocks until the process is gone and its output read.

@@ -152,8 +152,9 @@ func (p *Process) close() error {
 	if err := r.Kill(context.Background()); err != nil {
 		return fmt.Errorf("close plugin %s: pid %d did not end within %v of SIGKILL", r.spec.Path, r.child.pid, killWait)
 	}
-	// The process is gone, so what go-plugin asks of it fails at once.
-	p.client.Kill()
+	if p.client != nil { // an adopted process has none
+		p.client.Kill() // the process is gone, so what it asks fails at once
+	}
 	p.conns.close()
 	r.out.remove()
 	err := removeSockets(r.spec.Dir)

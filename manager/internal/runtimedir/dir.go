@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // The sockets of a server.
@@ -33,7 +35,43 @@ const openAttempts = 20
 // fails. A manager that still runs there is a *RunningError.
 func Open(path string) (*Dir, error) { return open(path, os.Getuid()) }
 
+// Lock is Open, but leaves what a killed predecessor left for Clear.
+func Lock(path string) (*Dir, error) { return hold(path, os.Getuid()) }
+
+// Inherit makes a Dir of one whose lock this process held before it executed another
+// binary. The descriptor is the Dir's from then on.
+func Inherit(path string, fd int) (*Dir, error) {
+	d := &Dir{path: filepath.Clean(path)}
+	var held, there unix.Stat_t
+	if err := errors.Join(unix.Fstat(fd, &held), unix.Lstat(filepath.Join(d.path, lockName), &there)); err != nil {
+		return nil, fmt.Errorf("inherit runtime directory %s: %w", path, err)
+	}
+	if held.Dev != there.Dev || held.Ino != there.Ino {
+		return nil, fmt.Errorf("inherit runtime directory %s: descriptor %d is not its lock", path, fd)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("inherit runtime directory %s: %w", path, err)
+	}
+	d.lock = os.NewFile(uintptr(fd), lockName)
+	return d, nil
+}
+
+// LockFD is the descriptor of the lock, for Inherit.
+func (d *Dir) LockFD() int { return int(d.lock.Fd()) }
+
 func open(path string, uid int) (*Dir, error) {
+	d, err := hold(path, uid)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Clear(nil); err != nil {
+		d.undo(false)
+		return nil, err
+	}
+	return d, nil
+}
+
+func hold(path string, uid int) (*Dir, error) {
 	if err := Check(path); err != nil {
 		return nil, err
 	}
@@ -75,7 +113,7 @@ func openOnce(path string, uid int) (d *Dir, err error) {
 	if d.lock, err = lock(path, uid); err != nil {
 		return d, err
 	}
-	return d, d.clear()
+	return d, nil
 }
 
 // undo takes back what a failed openOnce did. Directories go only when empty.
@@ -116,15 +154,15 @@ var processName = regexp.MustCompile(`^[pq][0-9]{1,4}$`)
 // no service may listen there.
 func Reserved(name string) bool {
 	switch name {
-	case Control, Relay, Internal, lockName:
+	case Control, Relay, Internal, lockName, stateName, stateName + nextSuffix:
 		return true
 	}
 	return processName.MatchString(name)
 }
 
-// clear removes sockets, FIFOs and the directories of processes, and leaves what
-// somebody else put here.
-func (d *Dir) clear() error {
+// Clear removes the sockets, FIFOs and directories of processes whose names keep, which
+// may be nil, does not hold, and leaves what somebody else put here.
+func (d *Dir) Clear(keep map[string]bool) error {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
 		return fmt.Errorf("read runtime directory %s: %w", d.path, err)
@@ -132,6 +170,7 @@ func (d *Dir) clear() error {
 	for _, e := range entries {
 		file := filepath.Join(d.path, e.Name())
 		switch {
+		case keep[e.Name()]:
 		case e.IsDir() && processName.MatchString(e.Name()):
 			err = os.RemoveAll(file)
 		case e.Type()&(fs.ModeSocket|fs.ModeNamedPipe) != 0:
@@ -177,7 +216,7 @@ func (d *Dir) Close() error {
 	if d.lock == nil {
 		return nil
 	}
-	err := d.clear()
+	err := errors.Join(d.Clear(nil), d.RemoveState())
 	if err == nil {
 		err = d.leftover()
 	}

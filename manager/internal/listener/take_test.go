@@ -70,7 +70,7 @@ func TestTakeRefuses(t *testing.T) {
 	defer g.Close()
 	sockets := duplicates(t, g)
 	defer unix.Close(sockets[0].FD)
-	page, err := NewPage(MaxRows)
+	page, err := NewPage()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestTakeRefuses(t *testing.T) {
 	}{
 		"none":          {g.Address(), nil, "there are none"},
 		"another port":  {"127.0.0.1:1", sockets, "bound to port"},
-		"a path":        {"/tmp/x", sockets, "ParseAddr"},
+		"a path":        {"/tmp/x", sockets, "not an ip:port"},
 		"not a socket":  {g.Address(), []Socket{{"tcp", page.FD()}}, "socket operation on non-socket"},
 		"no descriptor": {g.Address(), []Socket{{"tcp", 1 << 20}}, "bad file descriptor"},
 	} {
@@ -100,7 +100,7 @@ func TestTakeRefuses(t *testing.T) {
 
 // A page is mapped again with what was counted.
 func TestOpenPage(t *testing.T) {
-	p, err := NewPage(MaxRows)
+	p, err := NewPage()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,7 @@ func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *insta
 	i.link = s.router.Expect(relay.Launch{
 		Process: uint16(w.id), Generation: uint32(generation), Service: p.ID,
 		Secret: i.secret, UID: os.Getuid(), QueueLimit: p.Limits.ProcessQueueBytes,
+		MaxClients: p.Limits.MaxClients,
 	})
 	if err := w.enter(i); err != nil {
 		i.link.Close()

@@ -10,8 +10,8 @@ import (
 // MaxState bounds the state that the manager keeps for a datagram client.
 const MaxState = 1024
 
-// maxSlots is how many slots a datagram service has at most.
-const maxSlots = 64
+// MaxSlots is how many slots a datagram service has at most.
+const MaxSlots = 64
 
 // Source is a datagram client that the manager keeps over a crash of its process:
 // the slot that its datagrams come in on, and what the process makes it from again.
@@ -37,8 +37,8 @@ func (s *Source) Parse(body []byte) error {
 	s.Client, s.Slot = shared.ClientID(c.u64()), c.u8()
 	s.State, c.b = c.b, nil
 	switch {
-	case s.Slot >= maxSlots:
-		return fmt.Errorf("%w: source on slot %d of %d", ErrFrame, s.Slot, maxSlots)
+	case s.Slot >= MaxSlots:
+		return fmt.Errorf("%w: source on slot %d of %d", ErrFrame, s.Slot, MaxSlots)
 	case len(s.State) > MaxState:
 		return fmt.Errorf("%w: source with a state of %d bytes", ErrFrame, len(s.State))
 	}

@@ -24,6 +24,11 @@ func (r *Router) SetServices(services map[int64][]uint16) {
 	for id, processes := range r.listed {
 		r.listed[id] = slices.Clone(processes)
 	}
+	for id, g := range r.registries {
+		if _, listed := r.listed[id]; !listed {
+			r.forgetOrphans(g)
+		}
+	}
 	r.relist()
 }
 

@@ -21,6 +21,12 @@ func FuzzLink(f *testing.F) {
 	all = wire.AppendPause(all, wire.TypePause, &wire.Pause{Client: shared.NewClientID(1, 1, 1), Process: 2, Budget: 5})
 	all = wire.AppendEmpty(all, wire.TypeMoreSequences)
 	all = wire.AppendSlots(all, wire.TypeSlotsOK, 1)
+	client := shared.NewClientID(1, 1, 1)
+	all = wire.AppendSource(all, wire.TypeSource, &wire.Source{Client: client, Slot: 3, State: []byte("x")})
+	member := wire.Member{Client: client, ID: 7, Entity: []byte("room")}
+	all = wire.AppendMember(all, wire.TypeMember, &member)
+	all = wire.AppendMember(all, wire.TypeNoMember, &member)
+	all = wire.AppendSourceGone(all, client)
 	all = wire.AppendHealthOK(all, &wire.HealthOK{Nonce: 1})
 	f.Add(wire.AppendResult(all, &res))
 	f.Add(wire.AppendHello(nil, &wire.Hello{}))

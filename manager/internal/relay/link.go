@@ -55,6 +55,8 @@ type Link struct {
 	ready    bool
 	draining bool
 
+	sources *registry // of its service
+
 	// Set before up is closed, then constant.
 	conn  transport
 	queue *wire.Queue

@@ -63,6 +63,12 @@ func (l *Link) frame(f wire.Frame) error {
 		return l.healthOK(f.Body)
 	case wire.TypeSlotsOK:
 		return l.slotsOK(f.Body)
+	case wire.TypeSource:
+		return l.source(f.Body)
+	case wire.TypeSourceGone:
+		return l.sourceGone(f.Body)
+	case wire.TypeMember, wire.TypeNoMember:
+		return l.member(f)
 	case wire.TypeMoreSequences:
 		return l.moreSequences(f.Body)
 	case wire.TypeHello:

@@ -47,11 +47,12 @@ type Router struct {
 	cut     sync.Mutex  // a cut is under way, or a link comes up
 	cutting atomic.Bool // readers wait for cut before their next message
 
-	mu       sync.Mutex // guards what follows, and state and cause of every link
-	listed   map[int64][]uint16
-	expected map[launchKey]*Link
-	families map[int]*family                 // by process group
-	granted  [shared.MaxProcessID + 1]uint64 // sequences below this one were granted
+	mu         sync.Mutex // guards what follows, and state and cause of every link
+	listed     map[int64][]uint16
+	expected   map[launchKey]*Link
+	families   map[int]*family                 // by process group
+	registries map[int64]*registry             // by service
+	granted    [shared.MaxProcessID + 1]uint64 // sequences below this one were granted
 }
 
 type launchKey struct {
@@ -64,7 +65,7 @@ func New(cfg Config) *Router {
 	if cfg.Window == 0 {
 		cfg.Window = DefaultWindow
 	}
-	r := &Router{cfg: cfg, started: time.Now(), expected: make(map[launchKey]*Link), families: make(map[int]*family)}
+	r := &Router{cfg: cfg, started: time.Now(), expected: make(map[launchKey]*Link), families: make(map[int]*family), registries: make(map[int64]*registry)}
 	r.services.Store(&directory{})
 	r.up.Store(new([]*Link))
 	for i := range r.granted {
@@ -82,6 +83,7 @@ type Launch struct {
 	Secret     [32]byte
 	UID        int // whom the peer must run as
 	QueueLimit int // bytes that may wait for this process; 0 means DefaultQueueLimit
+	MaxClients int // of the service; so many datagram clients are kept over a crash; 0 means 100 000
 }
 
 // Expect makes the router accept the link of one start of one process, once the
@@ -91,10 +93,14 @@ func (r *Router) Expect(launch Launch) *Link {
 	if launch.QueueLimit == 0 {
 		launch.QueueLimit = DefaultQueueLimit
 	}
+	if launch.MaxClients == 0 {
+		launch.MaxClients = defaultMaxClients
+	}
 	l := &Link{r: r, launch: launch, up: make(chan struct{}), down: make(chan struct{})}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expected[l.key()] = l
+	l.sources = r.registryOf(launch.Service)
 	return l
 }
 
@@ -128,8 +134,10 @@ func (r *Router) arrive(l *Link) {
 func (r *Router) depart(l *Link) {
 	up := slices.DeleteFunc(slices.Clone(*r.up.Load()), func(o *Link) bool { return o == l })
 	r.up.Store(&up)
+	sources := r.onSlots(l, allSlots)
 	r.bequeath(l, nil)
 	r.moved.forget(l)
+	r.orphaned(l, sources)
 	if current := &r.links[l.launch.Process]; current.Load() == l {
 		current.Store(r.newest(l.launch.Process, func(*Link) bool { return true }))
 	}

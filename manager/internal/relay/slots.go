@@ -17,7 +17,8 @@ type slots struct {
 	done chan error
 }
 
-// AssignSlots tells the process which slots to read (bit n is slot n) and waits
+// AssignSlots gives the process the datagram clients on these slots (bit n is slot n)
+// that no process has, then tells it which slots to read and waits
 // until it confirms that it reads no others, until ctx ends, or until the link goes
 // down. A later call makes an earlier one that still waits fail with ErrSuperseded.
 func (l *Link) AssignSlots(ctx context.Context, bits uint64) error {
@@ -28,6 +29,14 @@ func (l *Link) AssignSlots(ctx context.Context, bits uint64) error {
 	}
 	l.slots = slots{bits, done}
 	l.mu.Unlock()
+	select {
+	case <-l.up:
+	default:
+		return fmt.Errorf("%w: %s", ErrDown, l)
+	}
+	if err := l.restore(ctx, bits); err != nil {
+		return err
+	}
 	if err := l.request(func(dst []byte) []byte { return wire.AppendSlots(dst, wire.TypeSlots, bits) }); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ type fault struct {
 	says string
 	// params goes behind the params of every run.
 	params string
+	limits string // of the services that are disturbed
 	// once says that do goes on for the whole time by itself; else it is repeated.
 	once bool
 	// targets are the services that are disturbed; all when empty.
@@ -41,6 +42,8 @@ type options struct {
 	logs     string // directory for logs, or empty
 }
 
+const smallQueues = "{client_queue_bytes: 65536, max_message_bytes: 65536}"
+
 const quickRestart = "restart: {delay: 1ms, max_delay: 5ms, limit: 0}\n"
 
 var faults = []fault{
@@ -52,4 +55,8 @@ var faults = []fault{
 		params: quickRestart + "health: {interval: 200ms, timeout: 200ms, misses: 2}\n"},
 	{name: "crashloop", says: "a process is killed until it is failed; a probe brings it back", crash: true, do: crashLoop,
 		params: "restart: {delay: 1ms, max_delay: 5ms, limit: 3, window: 30s, probe: 500ms}\n"},
+	{name: "fullqueue", says: "a client does not read while others write to it as fast as they can, without ids", do: fullQueue,
+		limits: smallQueues, traffic: traffic{ids: -1}},
+	{name: "fullqueue-id", says: "the same, and every message has an id", do: fullQueue, limits: smallQueues, traffic: traffic{ids: 1}},
+	{name: "overrun", says: "more datagrams than a stopped process can take", do: overrun},
 }

@@ -44,7 +44,7 @@ const (
 
 // disturb runs one fault on a server of its own and judges it.
 func disturb(ctx context.Context, f fault, o options) (res result, err error) {
-	server, err := testserver.Prepare(o.binDir, services+f.params)
+	server, err := testserver.Prepare(o.binDir, f.file())
 	if err != nil {
 		return res, err
 	}

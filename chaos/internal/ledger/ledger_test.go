@@ -183,6 +183,12 @@ func TestBrokenPromises(t *testing.T) {
 			n := s.send(true).N
 			s.b.Answered(s.a, 0, n, Answer{Code: "timeout"}, s.after(6*time.Second))
 		}, Totals{Sent: 1, Reported: 1, Broken: 1}},
+		{"a late answer to a datagram that a process did not live to read", func(s *scene) {
+			d := s.b.Open("d", "left", 1, false)
+			n := s.b.Sent(d, "client/c", false, []*Client{s.c}, true, s.now).N
+			s.crash("left", 1)
+			s.b.Answered(d, 2, n, Answer{Code: "timeout"}, s.after(6*time.Second))
+		}, Totals{Sent: 1, Reported: 1}},
 		{"a group, in part", func(s *scene) {
 			d := s.b.Open("d", "right", 2, true)
 			n := s.b.Sent(s.a, "room/1", true, []*Client{s.c, d}, true, s.now).N

@@ -26,12 +26,15 @@ type party struct {
 	random  *rand.Rand // of the sending goroutine
 	pad     string
 
+	sending sync.Mutex // held from the number of a message until it is written
+
 	mu     sync.Mutex
 	conn   *conn
 	id     int64 // 0 until the server said it
 	client *ledger.Client
 	member bool
 	joined chan struct{} // closed when it is a member for the first time
+	asleep time.Time     // until when it does not read
 }
 
 func newParty(f *Fleet, s Service, n int) *party {
@@ -84,7 +87,7 @@ func (p *party) converse(ctx context.Context, c *conn) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var sender sync.WaitGroup
 	sender.Go(func() { p.send(ctx, c) })
-	err := p.receive(c)
+	err := p.receive(ctx, c)
 	cancel()
 	c.Close()
 	sender.Wait()
@@ -160,6 +163,8 @@ func (p *party) sendOne(c *conn, client *ledger.Client) bool {
 	id := r.Float64() < f.cfg.IDs
 	var m *ledger.Message
 	entity, entityID := "client", int64(0)
+	p.sending.Lock()
+	defer p.sending.Unlock()
 	switch pick := r.IntN(20); {
 	case pick < 12:
 		to, ok := f.anybody(r, client)
@@ -175,11 +180,11 @@ func (p *party) sendOne(c *conn, client *ledger.Client) bool {
 		entity, entityID = "service", f.handler
 		m = f.cfg.Book.Sent(client, ledger.HandlerAddress(f.cfg.Handler.Name), false, []*ledger.Client{client}, id, time.Now())
 	}
-	if p.write(c, appendMessage(nil, m, entity, entityID, p.pad)) {
-		return true
+	ok := p.write(c, appendMessage(nil, m, entity, entityID, p.pad))
+	if !ok {
+		f.cfg.Book.Unsent(m)
 	}
-	f.cfg.Book.Unsent(m)
-	return false
+	return ok
 }
 
 // write sends one object; false when the connection is gone. A datagram that nobody
@@ -197,8 +202,9 @@ func (p *party) write(c *conn, object []byte) bool {
 }
 
 // receive takes what comes until the connection ends.
-func (p *party) receive(c *conn) error {
+func (p *party) receive(ctx context.Context, c *conn) error {
 	for {
+		p.sleep(ctx)
 		line, err := c.receive()
 		if err != nil {
 			if !p.service.stream() && errors.Is(err, syscall.ECONNREFUSED) {

@@ -28,7 +28,11 @@ type conn struct {
 }
 
 const (
-	readBuffer  = 4 << 20
+	// What a datagram client does not read in time is gone without a trace; what a
+	// stream client does not read should soon be its server's to keep.
+	datagramBuffer = 4 << 20
+	streamBuffer   = 64 << 10
+
 	dialTimeout = 10 * time.Second
 	// writeTimeout is more than push-back ever holds a client.
 	writeTimeout = 15 * time.Second
@@ -47,7 +51,11 @@ func dial(s Service, dir string) (*conn, error) {
 		return nil, err
 	}
 	if b, ok := nc.(interface{ SetReadBuffer(int) error }); ok {
-		_ = b.SetReadBuffer(readBuffer)
+		size := datagramBuffer
+		if s.stream() {
+			size = streamBuffer
+		}
+		_ = b.SetReadBuffer(size)
 	}
 	c := &conn{Conn: nc}
 	if s.Network == "tcp" || s.Network == "unix" {

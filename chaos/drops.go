@@ -3,6 +3,7 @@ package main
 import (
 	"sync"
 
+	"github.com/antano/antano/chaos/internal/ledger"
 	"github.com/antano/antano/manager"
 )
 
@@ -52,9 +53,11 @@ func (d *drops) byCode() map[string]int {
 	return by
 }
 
-func (d *drops) sum() (n int) {
-	for _, k := range d.byCode() {
-		n += k
+func (d *drops) sum() (sum ledger.Drops) {
+	by := d.byCode()
+	for _, n := range by {
+		sum.All += n
 	}
-	return n
+	sum.Kernel = by["kernel"]
+	return sum
 }

@@ -86,6 +86,8 @@ func TestColumns(t *testing.T) {
 			s.send(false)
 			s.b.Ended(s.c, s.after(8*time.Second))
 		}, Totals{Sent: 1, WithConnection: 1}},
+		{"a datagram with an id that the kernel dropped", [2]bool{false, true}, 1, func(s *scene) { s.send(true) }, Totals{Sent: 1, Counted: 1}},
+		{"a message with an id, and a datagram was dropped", [2]bool{true, true}, 1, func(s *scene) { s.send(true) }, Totals{Sent: 1, Counted: 1, Unanswered: 1, Broken: 1}},
 		{"a handler's process", [2]bool{true, true}, 0, func(s *scene) {
 			s.b.Sent(s.a, HandlerAddress("echo"), false, []*Client{s.a}, false, s.now)
 			s.crash("echo", 5)
@@ -102,7 +104,7 @@ func TestColumns(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene(c.kinds[0], c.kinds[1])
 			c.do(s)
-			got := s.b.Close(c.drops)
+			got := s.b.Close(Drops{All: c.drops, Kernel: c.drops})
 			got.Notes, got.SlowestReply = nil, 0
 			if sum := got.Delivered + got.Reported + got.Counted + got.WithConnection + got.WithProcess + got.WithManager + got.Lost; sum != got.Sent {
 				t.Errorf("the columns add up to %d of %d", sum, got.Sent)
@@ -199,7 +201,7 @@ func TestBrokenPromises(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene(true, true)
 			c.do(s)
-			got := s.b.Close(0)
+			got := s.b.Close(Drops{})
 			if !same(got, c.want) {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}

@@ -44,13 +44,19 @@ type reckoning struct {
 	b      *Book
 	t      Totals
 	open   map[column][]string
+	mute   []string // datagrams with an id and no answer
 	excuse [withManager + 1]int
 }
 
-// Close sorts all copies into columns. drops is what the status counted meanwhile, for
-// copies without an answer; of what could be explained otherwise as well, none is
-// charged to it before the rest is. The book may go on and be closed again.
-func (b *Book) Close(drops int) Totals {
+// Drops is what the status counted meanwhile.
+type Drops struct {
+	All    int // by any reason
+	Kernel int // of these, datagrams that nobody but the kernel has seen
+}
+
+// Close sorts all copies into columns. Drops are charged for copies without an answer,
+// to those first that nothing else explains. The book may go on and be closed again.
+func (b *Book) Close(d Drops) Totals {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := reckoning{b: b, t: b.totals, open: map[column][]string{}}
@@ -58,7 +64,8 @@ func (b *Book) Close(drops int) Totals {
 	for _, m := range b.messages {
 		r.message(m)
 	}
-	lost := r.open[none]
+	drops, lost := d.All, r.open[none]
+	r.unanswered(d.Kernel)
 	counted := min(drops, len(lost))
 	r.t.Counted += counted
 	r.t.Lost = len(lost) - counted
@@ -132,10 +139,12 @@ func (r *reckoning) answer(m *Message, seen int) {
 		return
 	}
 	if m.answers == 0 {
-		if m.waits() && !m.void && !r.silenced(m) {
-			r.t.Unanswered++
-			r.t.Broken++
-			r.note(m.String() + " has no answer")
+		switch {
+		case !m.waits() || r.silenced(m):
+		case m.From.Stream:
+			r.left(m.String())
+		default:
+			r.mute = append(r.mute, m.String())
 		}
 		return
 	}
@@ -153,6 +162,20 @@ func (r *reckoning) answer(m *Message, seen int) {
 		r.t.Contradicted++
 		r.t.Broken++
 		r.note(m.String() + " was delivered, and answered " + m.answer.String())
+	}
+}
+
+func (r *reckoning) left(message string) {
+	r.t.Unanswered++
+	r.t.Broken++
+	r.note(message + " has no answer")
+}
+
+// unanswered counts the datagrams without an answer beyond those that the kernel dropped.
+func (r *reckoning) unanswered(kernel int) {
+	slices.Sort(r.mute)
+	for _, m := range r.mute[min(kernel, len(r.mute)):] {
+		r.left(m)
 	}
 }
 

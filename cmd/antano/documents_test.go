@@ -87,6 +87,26 @@ func TestControlSocket(t *testing.T) {
 	if len(clients) != 1 || clients[0].Groups != 1 || clients[0].MessagesIn != 2 || clients[0].Address != c.conn.LocalAddr().String() {
 		t.Errorf("clients are %s", answers["clients"])
 	}
+	var kicked manager.Kicked
+	if strictly(t, answers["kick"], &kicked); kicked.ClientID != clients[0].ID || kicked.Service != "tcp" {
+		t.Errorf("the kick is %s", answers["kick"])
+	}
+	var why []manager.Why
+	if strictly(t, answers["why"], &why); len(why) != 1 || why[0].State != "ready" {
+		t.Errorf("why is %s", answers["why"])
+	}
+	for i, line := range strings.Split(strings.TrimSpace(answers["events"]), "\n") {
+		var e manager.Event
+		if strictly(t, line, &e); e.Service != "tcp" || i == 0 && e.State != "starting" {
+			t.Errorf("an event is %s", line)
+		}
+	}
+	for line := range strings.Lines(answers["logs"]) {
+		var l manager.LogLine
+		if strictly(t, line, &l); l.Message == "" || l.Source == "" {
+			t.Errorf("a line of the log is %s", line)
+		}
+	}
 	if promised := blocks(t, "control.md", "```json\n(\\{\"error\".*?)```")[0][1]; answers["error"] != promised {
 		t.Errorf("the error is %s, docs/control.md says %s", answers["error"], promised)
 	}

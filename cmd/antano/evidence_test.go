@@ -168,7 +168,10 @@ func TestWhy(t *testing.T) {
 		}
 	}
 	freeze(t, why[0].PID)
-	eventually(t, "its health fails", func() bool { h := ask("tcp/2")[0].Health; return h != nil && h.Of == 100 && h.Failing == "no answer within 100ms" })
+	eventually(t, "its health fails", func() bool {
+		h := ask("tcp/2")[0].Health
+		return h != nil && h.Of == 100 && h.Failing == "no answer within 100ms"
+	})
 	if err := syscall.Kill(why[0].PID, syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/antano/antano/plugin/internal/hub"
 	"github.com/antano/antano/plugin/internal/serve"
@@ -40,6 +41,9 @@ func adapt(s Service) serve.Service {
 	if r, ok := s.(SlotReader); ok {
 		t.AssignSlots = r.AssignSlots
 	}
+	if m, ok := s.(Handover); ok {
+		t.Transport = transport{m}
+	}
 	return t
 }
 
@@ -68,6 +72,33 @@ func (h host) NewEndpoint(cfg EndpointConfig) (Endpoint, error) {
 }
 
 type endpoint struct{ *hub.Endpoint }
+
+// transport is a Handover as the hub uses it.
+type transport struct{ Handover }
+
+func (t transport) MoveOut(ctx context.Context, slots uint64, give func(*hub.Client, []byte, int) error) error {
+	return t.Handover.MoveOut(ctx, slots, func(c Client, state []byte, fd int) error {
+		own, ok := c.(*hub.Client)
+		if !ok {
+			return fmt.Errorf("hand over a client: %T is not what Connect returned", c)
+		}
+		return give(own, state, fd)
+	})
+}
+
+func (t transport) MoveIn(state []byte, fd int, attach func(*hub.Endpoint, string, hub.Writer) (*hub.Client, error)) (resume func(), err error) {
+	return t.Handover.MoveIn(state, fd, func(e Endpoint, address string, w Writer) (Client, error) {
+		own, ok := e.(endpoint)
+		if !ok {
+			return nil, fmt.Errorf("take over a client: %T is not what NewEndpoint returned", e)
+		}
+		c, err := attach(own.Endpoint, address, w)
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	})
+}
 
 func (e endpoint) Connect(address string, w Writer) (Client, error) {
 	c, err := e.Endpoint.Connect(address, w)

@@ -32,6 +32,9 @@ func (h *Harness) adapt(s plugin.Service) serve.Service {
 	if r, ok := s.(plugin.SlotReader); ok {
 		t.AssignSlots = r.AssignSlots
 	}
+	if m, ok := s.(plugin.Handover); ok {
+		t.Transport = transport{m}
+	}
 	return t
 }
 
@@ -56,6 +59,25 @@ func (h host) NewEndpoint(cfg plugin.EndpointConfig) (plugin.Endpoint, error) {
 		return nil, err
 	}
 	return endpoint{e}, nil
+}
+
+// transport is a Handover as the hub uses it.
+type transport struct{ plugin.Handover }
+
+func (t transport) MoveOut(ctx context.Context, slots uint64, give func(*hub.Client, []byte, int) error) error {
+	return t.Handover.MoveOut(ctx, slots, func(c plugin.Client, state []byte, fd int) error {
+		return give(c.(*hub.Client), state, fd)
+	})
+}
+
+func (t transport) MoveIn(state []byte, fd int, attach func(*hub.Endpoint, string, hub.Writer) (*hub.Client, error)) (resume func(), err error) {
+	return t.Handover.MoveIn(state, fd, func(e plugin.Endpoint, address string, w plugin.Writer) (plugin.Client, error) {
+		c, err := attach(e.(endpoint).Endpoint, address, w)
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	})
 }
 
 type endpoint struct{ *hub.Endpoint }

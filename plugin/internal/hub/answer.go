@@ -153,7 +153,7 @@ func (c *Client) mayOwe(w *wait) bool {
 		c.mu.Unlock()
 		if w.on(room) != waitReady {
 			c.mu.Lock()
-			c.owedSpent = true
+			c.owedSpent = !w.moved
 			c.mu.Unlock()
 			return false
 		}

@@ -21,6 +21,9 @@ func (r *sinkRelay) NextClient() (shared.ClientID, bool) {
 func (r *sinkRelay) Message(*wire.Message) error       { return nil }
 func (r *sinkRelay) Control(func([]byte) []byte) error { return nil }
 func (r *sinkRelay) Space() <-chan struct{}            { return nil }
+func (r *sinkRelay) Ranges() []wire.Range              { return nil }
+func (r *sinkRelay) Inherit([]wire.Range)              {}
+func (r *sinkRelay) Renounce()                         {}
 func (r *sinkRelay) Flush()                            {}
 
 // nowhere is a Writer that takes everything.

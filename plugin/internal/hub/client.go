@@ -32,6 +32,8 @@ type Client struct {
 	retired        atomic.Pointer[retirement]
 	mu             sync.Mutex
 	closed         bool
+	held           bool      // nothing is written before what its old process had for it
+	moved          *outgoing // it lives in another process now
 	out            outbox
 	push           push
 	answersOwed    int   // answers that are still to be queued
@@ -50,7 +52,7 @@ func (c *Client) LastReceived() int64 { return c.received.Load() }
 func (c *Client) Owed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.answersOwed > 0 || c.out.len() > 0
+	return c.answersOwed > 0 || c.out.len() > 0 || c.held
 }
 
 func (c *Client) isClosed() bool {
@@ -82,12 +84,25 @@ func (c *Client) Close(cause error) {
 	for i := range failed {
 		h.failItem(&failed[i], shared.CodeNoSuchEntity)
 	}
-	h.mu.Lock()
-	delete(h.clients, c.id)
-	h.mu.Unlock()
-	h.page.AddClients(-1)
+	h.remove(c)
 	h.relay.Flush()
 	h.log.Debug("client closed", "client", uint64(c.id), "address", c.address, "cause", cause)
+}
+
+// insert makes c one of the clients that are found and counted. The lock is held.
+func (h *Hub) insert(c *Client) {
+	h.clients[c.id] = c
+	h.page.AddClients(1)
+}
+
+// remove undoes insert, if c was inserted.
+func (h *Hub) remove(c *Client) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.clients[c.id] == c {
+		delete(h.clients, c.id)
+		h.page.AddClients(-1)
+	}
 }
 
 // end closes the client and its writer.

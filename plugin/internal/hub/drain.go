@@ -11,11 +11,12 @@ const drainPoll = 2 * time.Millisecond
 
 var errDrained = errors.New("the service is shutting down")
 
-// Drain refuses new clients and ends each of those there are once nothing is owed to
+// Drain waits until clients on the move have left, refuses new ones and ends each of those there are once nothing is owed to
 // it, the idle ones at once. It returns when none is left and no accepted message is
 // unanswered, or when ctx ends: then it ends the clients that still have output or an
 // answer to come, and returns how many there were.
 func (h *Hub) Drain(ctx context.Context) (unfinished int) {
+	h.moves.decided(ctx)
 	h.mu.Lock()
 	h.draining = true
 	h.mu.Unlock()
@@ -54,5 +55,5 @@ func (h *Hub) idle() bool {
 	h.mu.Lock()
 	clients := len(h.clients)
 	h.mu.Unlock()
-	return clients == 0 && h.pending.len() == 0 && h.open.len() == 0 && h.jobs.len() == 0 && h.items.Load() == 0
+	return clients == 0 && h.moves.len() == 0 && h.pending.len() == 0 && h.open.len() == 0 && h.jobs.len() == 0 && h.items.Load() == 0
 }

@@ -78,14 +78,13 @@ func (e *Endpoint) Connect(address string, w Writer) (*Client, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case h.draining:
+	case h.draining || h.left:
 		return nil, shared.Errorf(shared.CodeShuttingDown, "the service is shutting down; connect again later")
 	case len(h.clients) >= h.cfg.Params.Limits.MaxClients:
 		return nil, shared.Errorf(shared.CodeOverloaded, "the service has its %d clients (max_clients); connect again later", len(h.clients))
 	case !ok:
 		return nil, shared.Errorf(shared.CodeOverloaded, "no client id is free yet; connect again in a moment")
 	}
-	h.clients[id] = c
-	h.page.AddClients(1)
+	h.insert(c)
 	return c, nil
 }

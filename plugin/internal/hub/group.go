@@ -29,6 +29,7 @@ type group struct {
 	key        groupKey
 	members    map[*Client]struct{}
 	token      uint64   // of the subscription
+	asleep     int      // clients on the move to here that will be members
 	subscribed bool     // the manager has confirmed
 	waiting    []joiner // until it has
 }
@@ -117,9 +118,11 @@ func (h *Hub) subscribed(g *group, r *wire.Result, ready func(*Client)) {
 	if r.Delivered > 0 {
 		g.subscribed = true
 	} else {
-		for _, j := range waiting {
-			h.leaveLocked(j.client, g)
+		g.asleep = 0
+		for c := range g.members {
+			h.leaveLocked(c, g)
 		}
+		h.endGroup(g)
 	}
 	h.groups.mu.Unlock()
 	for _, j := range waiting {
@@ -159,7 +162,12 @@ func (h *Hub) leaveLocked(c *Client, g *group) {
 	}
 	delete(g.members, c)
 	delete(c.joined, g)
-	if len(g.members) == 0 {
+	h.endGroup(g)
+}
+
+// endGroup tells the manager when there is no member any more. The lock is held.
+func (h *Hub) endGroup(g *group) {
+	if len(g.members) == 0 && g.asleep == 0 && h.groups.m[g.key] == g {
 		delete(h.groups.m, g.key)
 		h.tellGroup(wire.TypeUnsubscribe, 0, g.key)
 	}
@@ -172,6 +180,17 @@ func (h *Hub) leaveAll(c *Client) {
 	for g := range c.joined {
 		h.leaveLocked(c, g)
 	}
+}
+
+// joinedGroups lists what c is a member of.
+func (h *Hub) joinedGroups(c *Client) []shared.Address {
+	h.groups.mu.RLock()
+	defer h.groups.mu.RUnlock()
+	list := make([]shared.Address, 0, len(c.joined))
+	for g := range c.joined {
+		list = append(list, g.address())
+	}
+	return list
 }
 
 func (h *Hub) joinedCount(c *Client) int {

@@ -37,8 +37,9 @@ type mailbox struct {
 // mailboxes is the handler's queue: in order for each sender, concurrently for
 // different ones. A sender without calls has no mailbox and no goroutine.
 type mailboxes struct {
-	mu sync.Mutex
-	m  map[source]*mailbox
+	mu    sync.Mutex
+	m     map[source]*mailbox
+	holds holds
 }
 
 func (b *mailboxes) len() int {
@@ -113,6 +114,14 @@ func (h *Hub) work(key source, b *mailbox) {
 	for {
 		h.jobs.mu.Lock()
 		b.since = time.Time{}
+		if changed := h.jobs.heldBack(key); changed != nil && h.ctx.Err() == nil && len(b.waiting) > 0 {
+			h.jobs.mu.Unlock()
+			select {
+			case <-changed:
+			case <-h.ctx.Done():
+			}
+			continue
+		}
 		if len(b.waiting) == 0 {
 			delete(h.jobs.m, key)
 			h.queued.Add(-mailboxCost)

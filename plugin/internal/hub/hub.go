@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/antano/antano/plugin/internal/share"
+	"github.com/antano/antano/plugin/internal/transfer"
 	"github.com/antano/antano/shared"
 	"github.com/antano/antano/shared/wire"
 )
@@ -25,12 +26,17 @@ type Relay interface {
 	Space() <-chan struct{}
 	// Flush writes what was queued.
 	Flush()
+	// Ranges are the client ids that this process answers for. Inherit adds to them,
+	// Renounce leaves them to another process.
+	Ranges() []wire.Range
+	Inherit([]wire.Range)
+	Renounce()
 }
 
 // Handler is the service's own handler.
 type Handler func(ctx context.Context, m *shared.Message) (response any, err error)
 
-// Config is what a hub is made of. All fields but Handler are obligatory.
+// Config is what a hub is made of. All fields but the last three are obligatory.
 type Config struct {
 	Identity       shared.Identity
 	Params         shared.ServiceParams
@@ -40,7 +46,10 @@ type Config struct {
 	Relay          Relay
 	Page           *share.Page
 	Log            *slog.Logger
-	Handler        Handler // nil: messages to the service are `unsupported`
+	Handler        Handler   // nil: messages to the service are `unsupported`
+	Transport      Transport // nil: clients do not move
+	// Dial opens the transfer connection of a move; nil: nothing moves.
+	Dial func(ctx context.Context, move uint64) (*transfer.Conn, error)
 }
 
 // Hub connects the clients of one process with the relay link.
@@ -57,6 +66,7 @@ type Hub struct {
 	jobs     mailboxes
 	pushed   pushed
 	retiring retiring
+	moves    moves
 	clock    clock
 
 	// For the link's reader alone.
@@ -69,6 +79,7 @@ type Hub struct {
 	mu       sync.Mutex
 	clients  map[shared.ClientID]*Client
 	draining bool
+	left     bool // its clients are moving away, or have
 	closed   bool
 	wg       sync.WaitGroup // every goroutine of the hub
 
@@ -83,6 +94,7 @@ func New(cfg Config) *Hub {
 	h.pending.init(cfg.Params.Limits.ProcessQueueBytes)
 	h.lanes.init(cfg.Window)
 	h.clock.init()
+	h.moves.init()
 	h.wg.Go(h.tick)
 	return h
 }

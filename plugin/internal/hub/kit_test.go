@@ -133,7 +133,10 @@ func (r *fakeRelay) Space() <-chan struct{} {
 	return r.space
 }
 
-func (r *fakeRelay) Flush() {}
+func (r *fakeRelay) Flush()               {}
+func (r *fakeRelay) Ranges() []wire.Range { return nil }
+func (r *fakeRelay) Inherit([]wire.Range) {}
+func (r *fakeRelay) Renounce()            {}
 
 // do runs f as the link's reader would.
 func (r *fakeRelay) do(f func()) { r.events <- f }

@@ -24,6 +24,7 @@ func (h *Hub) OnLost(planned bool, waiting func(func(wire.Frame))) {
 		}
 	})
 	h.lanes.restart(used)
+	h.moves.abortAll()
 	if planned {
 		return
 	}

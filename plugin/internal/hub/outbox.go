@@ -55,6 +55,7 @@ type outbox struct {
 	bytes    int
 	answers  int           // bytes of those that are answers
 	writing  bool          // somebody owns the Writer
+	released chan struct{} // closed when nobody does any more; nil while nobody waits
 	room     chan struct{} // closed when the queue is below its bound; nil while nobody waits
 }
 
@@ -136,6 +137,24 @@ func (o *outbox) pop() item {
 		}
 	}
 	return it
+}
+
+// prepend puts items before all others. Nobody may be writing.
+func (o *outbox) prepend(items []item) {
+	o.items = append(items, o.items[o.head:]...)
+	o.head, o.offset = 0, 0
+	for i := range items {
+		o.count(&items[i], 1)
+	}
+}
+
+// release gives the Writer back.
+func (o *outbox) release() {
+	o.writing = false
+	if o.released != nil {
+		close(o.released)
+		o.released = nil
+	}
 }
 
 // takeWaiting removes and returns the items that no Write has.

@@ -38,7 +38,7 @@ var scratches = sync.Pool{New: func() any { return new(scratch) }}
 // would block.
 func (c *Client) flush() {
 	c.mu.Lock()
-	if c.out.writing || c.out.len() == 0 {
+	if c.out.writing || c.moved != nil || c.out.len() == 0 {
 		c.mu.Unlock()
 		return
 	}
@@ -57,7 +57,7 @@ func (c *Client) write(wait bool) {
 			return
 		}
 		n, err := c.w.Write(s.bufs, wait)
-		blocked := !wait && errors.Is(err, ErrWouldBlock)
+		blocked := errors.Is(err, ErrWouldBlock) && (!wait || c.hasMoved())
 		if blocked {
 			err = nil
 		}
@@ -65,12 +65,19 @@ func (c *Client) write(wait bool) {
 			c.abandon(s, err)
 			return
 		}
-		if blocked {
+		if blocked && !wait {
 			c.leave()
 			return
 		}
 	}
 	c.endRetired()
+}
+
+// hasMoved reports whether what is queued goes to the client's next process.
+func (c *Client) hasMoved() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.moved != nil
 }
 
 // leave hands the Writer on to a goroutine that waits.
@@ -95,7 +102,7 @@ func (c *Client) abandon(s *scratch, cause error) {
 	c.hub.settle(c, s)
 	c.end(cause)
 	c.mu.Lock()
-	c.out.writing = false
+	c.out.release()
 	c.mu.Unlock()
 }
 
@@ -107,8 +114,8 @@ func (c *Client) gather(s *scratch, wait bool) bool {
 	defer c.mu.Unlock()
 	s.bufs = s.bufs[:0]
 	o := &c.out
-	if o.len() == 0 {
-		o.writing = false
+	if o.len() == 0 || c.moved != nil {
+		o.release()
 		return false
 	}
 	most := batchBytes

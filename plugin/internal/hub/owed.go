@@ -19,6 +19,9 @@ type owed struct {
 	open       int
 	reported   bool
 	prev, next *owed // in owedList
+
+	remote *incoming // the account is kept by the process that the item came from
+	number uint64    // of the item there
 }
 
 // owe opens an account for a message with one copy; nil when nobody wants a result.
@@ -44,7 +47,11 @@ func (o *owed) more() {
 
 // end closes n copies with the code, CodeNone meaning delivered.
 func (o *owed) end(code shared.Code, n int) {
-	if o != nil {
+	switch {
+	case o == nil:
+	case o.remote != nil:
+		o.remote.ended(o.number, code)
+	default:
 		o.finish(func() { o.add(code, n); o.open -= n })
 	}
 }

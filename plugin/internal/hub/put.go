@@ -61,6 +61,9 @@ func (c *Client) put(it item, class class, process uint16) shared.Code {
 
 func (c *Client) putLocked(it item, class class, process uint16) (code shared.Code, p pause) {
 	h := c.hub
+	if c.moved != nil {
+		return c.moved.late(c, &it), p
+	}
 	if c.closed {
 		return shared.CodeNoSuchEntity, p
 	}

@@ -27,37 +27,48 @@ var receptions = sync.Pool{New: func() any { return new(reception) }}
 
 // Receive takes one message as the client sent it and does what it says. It blocks
 // while a destination pushes back on a stream, at most push_back. The error says only
-// that the client is closed.
+// that the client is closed, or is ErrMoved.
 func (c *Client) Receive(payload []byte) error {
 	if err := c.begin(len(payload)); err != nil {
 		return err
 	}
 	defer c.settle()
+	if c.receive(payload) {
+		return nil
+	}
+	c.messagesIn.Add(^uint64(0))
+	c.hub.page.TakeBack(len(payload))
+	return ErrMoved
+}
+
+// receive returns false when the message was not taken, because the client is moving.
+func (c *Client) receive(payload []byte) (taken bool) {
 	h := c.hub
 	if limit := h.cfg.Params.Limits.MaxMessageBytes; len(payload) > limit {
 		c.refuse(nil, shared.Errorf(shared.CodeTooLarge, "the message has %d bytes; this service takes at most %d (max_message_bytes)", len(payload), limit))
-		return nil
+		return true
 	}
 	r := receptions.Get().(*reception)
 	defer receptions.Put(r)
 	defer r.clear()
 	env := &r.env
 	r.wait = c.newWait()
-	c.awaitRoom(&r.wait)
+	if c.awaitRoom(&r.wait); r.wait.moved {
+		return false
+	}
 	if err := format.Parse(c.ep.cfg.FormatIn, payload, env); err != nil {
 		e, ok := errors.AsType[*shared.Error](err)
 		if !ok {
 			e = shared.Errorf(shared.CodeBadMessage, "%v", err)
 		}
 		c.refuse(env.ID, e)
-		return nil
+		return true
 	}
 	if c.isRetired() {
 		c.refuse(env.ID, sentence(shared.CodeShuttingDown))
-		return nil
+		return true
 	}
-	c.obey(r)
-	return nil
+	return c.obey(r)
 }
 
 // clear forgets what belongs to the client.
@@ -81,7 +92,11 @@ func (c *Client) refuse(id []byte, e *shared.Error) {
 }
 
 func (c *Client) newWait() wait {
-	return wait{can: !c.ep.cfg.Datagram, limit: c.hub.cfg.PushBack, done: c.done, stopped: c.hub.ctx.Done(), flush: c}
+	w := wait{can: !c.ep.cfg.Datagram, limit: c.hub.cfg.PushBack, done: c.done, stopped: c.hub.ctx.Done(), flush: c}
+	if w.can {
+		w.leaving = c.hub.moves.leaving()
+	}
+	return w
 }
 
 // awaitRoom holds back a stream that does not read its answers before they have no
@@ -102,7 +117,7 @@ func (c *Client) awaitRoom(w *wait) {
 	}
 }
 
-func (c *Client) obey(r *reception) {
+func (c *Client) obey(r *reception) (taken bool) {
 	env := &r.env
 	switch env.Type {
 	case format.TypePing:
@@ -114,8 +129,9 @@ func (c *Client) obey(r *reception) {
 	case format.TypeJoin, format.TypeLeave:
 		c.member(env)
 	default:
-		c.pass(r)
+		return c.pass(r)
 	}
+	return true
 }
 
 func (c *Client) member(env *format.Envelope) {
@@ -139,7 +155,7 @@ func (c *Client) member(env *format.Envelope) {
 }
 
 // pass sends a message on its way.
-func (c *Client) pass(r *reception) {
+func (c *Client) pass(r *reception) (taken bool) {
 	h, env, m := c.hub, &r.env, &r.out
 	*m = wire.Message{
 		EntityID: env.EntityID, Entity: env.Entity, Process: processOf(env.ProcessID),
@@ -149,7 +165,7 @@ func (c *Client) pass(r *reception) {
 		forward := h.cfg.Params.ForwardTo
 		if forward.IsZero() {
 			c.refuse(env.ID, sentence(shared.CodeNoDestination))
-			return
+			return true
 		}
 		m.Entity, m.EntityID = []byte(forward.Entity), forward.ID
 	}
@@ -161,35 +177,41 @@ func (c *Client) pass(r *reception) {
 	}
 	if len(env.ID) > 0 && c.ep.answers() && c.w != nil {
 		if !c.mayOwe(&r.wait) {
+			if r.wait.moved {
+				return false
+			}
 			c.refuse(env.ID, sentence(shared.CodeOverloaded))
-			return
+			return true
 		}
 		id := append([]byte(nil), env.ID...)
 		token, ok := h.pending.add(pending{client: c, id: id}, time.Now())
 		if !ok {
 			c.refuse(env.ID, sentence(shared.CodeOverloaded))
-			return
+			return true
 		}
 		c.oweAnswer()
 		h.clock.arm()
 		m.Token = token
 	}
 	if code := h.send(m, &r.wait); code != shared.CodeNone {
-		c.unsent(m.Token, env.ID, code)
+		return c.unsent(m.Token, env.ID, code, r.wait.moved)
 	}
+	return true
 }
 
-// unsent answers for a message that did not get on the link.
-func (c *Client) unsent(token uint64, id []byte, code shared.Code) {
+// unsent answers for a message that did not get on the link, unless the client's next
+// process is to take it.
+func (c *Client) unsent(token uint64, id []byte, code shared.Code, moved bool) (taken bool) {
 	if token != 0 {
 		if _, ok := c.hub.pending.take(token); !ok {
-			return // it was answered while it waited
+			return true // it was answered while it waited
 		}
+		defer c.settleAnswer()
 	}
-	c.refuse(id, sentence(code))
-	if token != 0 {
-		c.settleAnswer()
+	if !moved {
+		c.refuse(id, sentence(code))
 	}
+	return !moved
 }
 
 func processOf(id int) uint16 {

@@ -115,6 +115,9 @@ func (c *Client) Take(size int) (done func(), err error) {
 // that is retired is not read any more, or its answers would never end: begin waits for
 // the end of the client. A datagram source has no end that it could see, and is told.
 func (c *Client) begin(size int) error {
+	if !c.ep.cfg.Datagram && c.hub.moves.areLeaving() && !c.isRetired() {
+		return ErrMoved
+	}
 	if c.isRetired() && !c.ep.cfg.Datagram {
 		c.Flush()
 		<-c.done

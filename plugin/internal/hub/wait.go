@@ -7,7 +7,7 @@ type waitResult uint8
 const (
 	waitReady   waitResult = iota
 	waitExpired            // push_back is used up
-	waitEnded              // who waits is gone
+	waitEnded              // who waits is gone, or is moving
 )
 
 type flusher interface{ Flush() }
@@ -20,6 +20,8 @@ type wait struct {
 	until   time.Time       // zero before the first wait
 	done    <-chan struct{} // the source is gone
 	stopped <-chan struct{} // the service is gone
+	leaving <-chan struct{} // the source is being handed over; nil: never
+	moved   bool            // that is why it ended
 	flush   flusher         // writes what the source produced so far
 }
 
@@ -53,6 +55,9 @@ func (w *wait) at(ch <-chan struct{}, latest time.Time) waitResult {
 	case <-w.done:
 		return waitEnded
 	case <-w.stopped:
+		return waitEnded
+	case <-w.leaving:
+		w.moved = true
 		return waitEnded
 	case <-timer.C:
 		return waitExpired

@@ -43,6 +43,16 @@ func (l *Link) take(r Receiver, in *inbound, f wire.Frame) (err error) {
 		err = l.answerHealth(f.Body)
 	case wire.TypeSlots:
 		err = l.takeSlots(f.Body)
+	case wire.TypeMoveOut:
+		var m wire.MoveOut
+		if err = m.Parse(f.Body); err == nil {
+			r.OnMoveOut(m)
+		}
+	case wire.TypeMoveIn, wire.TypeMoveCut, wire.TypeMoveAbort:
+		var move uint64
+		if move, err = wire.ParseU64(f.Body); err == nil {
+			r.OnMove(f.Type, move)
+		}
 	case wire.TypeHold:
 		err = l.takeHold(f.Body)
 	default:

@@ -21,6 +21,10 @@ type Receiver interface {
 	OnCredit(wire.Credit)
 	// OnPause takes a pause, or a resume when paused is false.
 	OnPause(p wire.Pause, paused bool)
+	// OnMoveOut takes the request to hand clients over, OnMove the other frames of a
+	// move: TypeMoveIn, TypeMoveCut and TypeMoveAbort.
+	OnMoveOut(wire.MoveOut)
+	OnMove(t wire.Type, move uint64)
 	// OnDry is called when all frames that have arrived were handed over: the
 	// moment to write what they produced.
 	OnDry()
@@ -90,7 +94,7 @@ func Dial(ctx context.Context, cfg Config) (*Link, error) {
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.queue = wire.NewQueue(sink, cfg.QueueBytes, nil)
 	l.queue.Survive()
-	l.seq.init(l.welcome.Sequences)
+	l.seq.init(cfg.Hello.Process, l.welcome.Sequences)
 	l.slots.init()
 	return l, nil
 }

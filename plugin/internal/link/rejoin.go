@@ -43,7 +43,7 @@ func (l *Link) rejoin(r Receiver, cause error) error {
 	l.closeConn()
 	l.queue.Detach()
 	r.OnLost(planned, l.queue.Waiting)
-	replay := r.Replay(l.seq.replay(nil, l.cfg.Hello.Process))
+	replay := r.Replay(l.seq.replay(nil))
 	if l.cfg.Assign != nil {
 		replay = l.slots.replay(replay)
 	}

@@ -10,15 +10,17 @@ import (
 // sequences hands out the client sequences that the manager granted. A range is
 // asked for when half of the last one is used, so that connecting never waits.
 type sequences struct {
+	process uint16 // ours
 	mu      sync.Mutex
 	ranges  []wire.Sequences
 	left    uint64
 	granted uint64 // size of the last range
 	asked   bool
-	all     []wire.Sequences // that were ever granted, touching ones merged
+	all     []wire.Range // that this process answers for, touching ones merged
 }
 
-func (s *sequences) init(first wire.Sequences) {
+func (s *sequences) init(process uint16, first wire.Sequences) {
+	s.process = process
 	s.grant(first)
 }
 
@@ -30,27 +32,52 @@ func (s *sequences) grant(r wire.Sequences) {
 		s.ranges = append(s.ranges, r)
 		s.left += uint64(r.Count)
 		s.granted = uint64(r.Count)
-		s.note(r)
+		s.note(wire.Range{Process: s.process, Sequences: r})
 	}
 }
 
 // note remembers a range for good.
-func (s *sequences) note(r wire.Sequences) {
-	if n := len(s.all); n > 0 && s.all[n-1].First+s.all[n-1].Count == r.First {
-		s.all[n-1].Count += r.Count
+func (s *sequences) note(r wire.Range) {
+	if n := len(s.all) - 1; n >= 0 && s.all[n].Process == r.Process && s.all[n].First+s.all[n].Count == r.First {
+		s.all[n].Count += r.Count
 		return
 	}
 	s.all = append(s.all, r)
 }
 
-// replay appends the ranges that process was granted.
-func (s *sequences) replay(dst []byte, process uint16) []byte {
+// replay appends the ranges that this process answers for.
+func (s *sequences) replay(dst []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range s.all {
-		dst = wire.AppendRange(dst, &wire.Range{Process: process, Sequences: r})
+	for i := range s.all {
+		dst = wire.AppendRange(dst, &s.all[i])
 	}
 	return dst
+}
+
+// Ranges returns the client sequences that this process answers for to a successor of
+// the manager.
+func (l *Link) Ranges() []wire.Range {
+	l.seq.mu.Lock()
+	defer l.seq.mu.Unlock()
+	return append([]wire.Range(nil), l.seq.all...)
+}
+
+// Inherit adds ranges that another process answered for.
+func (l *Link) Inherit(ranges []wire.Range) {
+	l.seq.mu.Lock()
+	defer l.seq.mu.Unlock()
+	for _, r := range ranges {
+		l.seq.note(r)
+	}
+}
+
+// Renounce forgets all ranges: another process answers for them. Ids are assigned from
+// what the manager grants next.
+func (l *Link) Renounce() {
+	l.seq.mu.Lock()
+	defer l.seq.mu.Unlock()
+	l.seq.all, l.seq.ranges, l.seq.left = nil, nil, 0
 }
 
 // next returns a sequence, whether there was one, and whether to ask for more.

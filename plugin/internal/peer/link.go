@@ -2,7 +2,9 @@ package peer
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 
 	"github.com/antano/antano/shared/wire"
@@ -15,24 +17,55 @@ type link struct {
 	queue   *wire.Queue
 	process uint16
 
+	generation uint32
+
 	health chan string // answers
 	slots  chan uint64 // confirmations
 	held   chan wire.Hold
+
+	ready, aborted chan uint64 // moves
+}
+
+// firstFrame reads one frame and nothing behind it: descriptors may come with that.
+func firstFrame(conn *net.UnixConn) (wire.Frame, error) {
+	b := make([]byte, wire.HeaderSize)
+	if _, err := io.ReadFull(conn, b); err != nil {
+		return wire.Frame{}, err
+	}
+	n := int(binary.BigEndian.Uint32(b)) + 4 - wire.HeaderSize
+	if n < 0 || n > wire.TransferSize {
+		return wire.Frame{}, fmt.Errorf("%w: first frame of %d bytes", wire.ErrFrame, n)
+	}
+	b = append(b, make([]byte, n)...)
+	if _, err := io.ReadFull(conn, b[wire.HeaderSize:]); err != nil {
+		return wire.Frame{}, err
+	}
+	f, _, _, err := wire.Next(b)
+	return f, err
 }
 
 func (m *Manager) serve(conn *net.UnixConn) {
+	first, err := firstFrame(conn)
+	if err != nil {
+		return
+	}
+	if first.Type == wire.TypeTransfer {
+		m.transfer(conn, first.Body)
+		return
+	}
 	sink, err := wire.NewSink(conn)
 	if err != nil {
 		return
 	}
 	l := &link{
 		conn: conn, reader: wire.NewReader(conn), queue: wire.NewQueue(sink, queueBytes, nil),
+		ready: make(chan uint64, 16), aborted: make(chan uint64, 16),
 		health: make(chan string, 16), slots: make(chan uint64, 16), held: make(chan wire.Hold, 16),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	m.wg.Go(func() { l.queue.Run(ctx) })
-	if !m.welcome(l) {
+	if !m.welcome(l, first) {
 		return
 	}
 	defer m.forget(l)
@@ -52,8 +85,8 @@ func (l *link) control(encode func([]byte) []byte) { l.queue.PutControl(encode) 
 
 func (m *Manager) flush() {
 	m.mu.Lock()
-	queues := make([]*wire.Queue, 0, len(m.links))
-	for _, l := range m.links {
+	queues := make([]*wire.Queue, 0, len(m.all))
+	for l := range m.all {
 		queues = append(queues, l.queue)
 	}
 	m.mu.Unlock()

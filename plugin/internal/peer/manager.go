@@ -29,9 +29,14 @@ type Manager struct {
 	wg       sync.WaitGroup
 
 	mu     sync.Mutex
-	links  map[uint16]*link
+	links  map[uint16]*link // by process: the one that serves
+	next   map[uint16]*link // its successor, up to a move
+	all    map[*link]struct{}
+	hosts  map[uint16]*link          // by process in a client's id, if another one has them
+	moved  map[shared.ClientID]*link // clients that another process has
+	moves  map[uint64]*move
 	up     chan struct{} // closed and replaced when a link comes up or goes down
-	groups map[string]map[uint16]bool
+	groups map[string]map[*link]bool
 	open   map[uint64]*open
 	token  uint64
 	nextID uint32
@@ -54,7 +59,8 @@ func Listen(path string, serverID uint8) (*Manager, error) {
 	}
 	m := &Manager{
 		serverID: serverID, listener: l, links: map[uint16]*link{}, up: make(chan struct{}),
-		groups: map[string]map[uint16]bool{}, open: map[uint64]*open{}, nextID: 1,
+		next: map[uint16]*link{}, all: map[*link]struct{}{}, hosts: map[uint16]*link{}, moved: map[shared.ClientID]*link{}, moves: map[uint64]*move{},
+		groups: map[string]map[*link]bool{}, open: map[uint64]*open{}, nextID: 1,
 	}
 	for i := range m.Secret {
 		m.Secret[i] = byte(i)
@@ -82,8 +88,11 @@ func (m *Manager) Close() {
 	m.listener.Close()
 	m.mu.Lock()
 	m.closed = true
-	for _, l := range m.links {
+	for l := range m.all {
 		l.conn.Close()
+	}
+	for _, v := range m.moves {
+		v.close()
 	}
 	m.mu.Unlock()
 	m.wg.Wait()
@@ -109,10 +118,9 @@ func (m *Manager) changed() {
 }
 
 // welcome proves a link and gives it its first sequences.
-func (m *Manager) welcome(l *link) bool {
-	f, err := l.reader.Next()
+func (m *Manager) welcome(l *link, f wire.Frame) bool {
 	var h wire.Hello
-	if err != nil || f.Type != wire.TypeHello && f.Type != wire.TypeRejoin || h.Parse(f.Body) != nil || !bytes.Equal(h.Secret[:], m.Secret[:]) {
+	if f.Type != wire.TypeHello && f.Type != wire.TypeRejoin || h.Parse(f.Body) != nil || !bytes.Equal(h.Secret[:], m.Secret[:]) {
 		return false
 	}
 	m.mu.Lock()
@@ -120,10 +128,15 @@ func (m *Manager) welcome(l *link) bool {
 	if m.closed {
 		return false
 	}
-	l.process = h.Process
+	l.process, l.generation = h.Process, h.Generation
 	w := wire.Welcome{Version: shared.ProtocolVersion, Server: m.serverID, Sequences: m.grantLocked(), Window: Window}
 	l.control(func(dst []byte) []byte { return wire.AppendWelcome(dst, &w) })
-	m.links[l.process] = l
+	m.all[l] = struct{}{}
+	if m.links[l.process] == nil {
+		m.links[l.process] = l
+	} else {
+		m.next[l.process] = l
+	}
 	m.changed()
 	return true
 }
@@ -137,11 +150,16 @@ func (m *Manager) grantLocked() wire.Sequences {
 func (m *Manager) forget(l *link) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.links[l.process] == l {
-		delete(m.links, l.process)
-		m.changed()
+	delete(m.all, l)
+	for _, byProcess := range []map[uint16]*link{m.links, m.next, m.hosts} {
+		for p, known := range byProcess {
+			if known == l {
+				delete(byProcess, p)
+			}
+		}
 	}
+	m.changed()
 	for _, members := range m.groups {
-		delete(members, l.process)
+		delete(members, l)
 	}
 }

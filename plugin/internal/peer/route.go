@@ -25,6 +25,14 @@ func (m *Manager) take(l *link, f wire.Frame) error {
 		s := m.grantLocked()
 		l.control(func(dst []byte) []byte { return wire.AppendSequences(dst, s) })
 		return nil
+	case wire.TypeMoveReady, wire.TypeMoveAbort:
+		id, err := wire.ParseU64(f.Body)
+		if f.Type == wire.TypeMoveReady {
+			l.ready <- id
+		} else {
+			l.aborted <- id
+		}
+		return err
 	case wire.TypeHealthOK:
 		var h wire.HealthOK
 		if err := h.Parse(f.Body); err != nil {
@@ -82,7 +90,7 @@ func (m *Manager) message(l *link, f wire.Frame) error {
 func (m *Manager) destinations(msg *wire.Message) (to []*link, code shared.Code) {
 	switch msg.Kind {
 	case wire.KindClient:
-		if l := m.links[shared.ClientID(msg.EntityID).Process()]; l != nil {
+		if l := m.host(shared.ClientID(msg.EntityID)); l != nil {
 			return []*link{l}, shared.CodeNone
 		}
 	case wire.KindService:
@@ -97,9 +105,9 @@ func (m *Manager) destinations(msg *wire.Message) (to []*link, code shared.Code)
 		}
 		return nil, shared.CodeNoSuchProcess
 	default:
-		for p := range m.groups[fmt.Sprintf("%s/%d", msg.Entity, msg.EntityID)] {
-			if msg.Process == wire.AnyProcess || msg.Process == p {
-				to = append(to, m.links[p])
+		for l := range m.groups[fmt.Sprintf("%s/%d", msg.Entity, msg.EntityID)] {
+			if msg.Process == wire.AnyProcess || msg.Process == l.process {
+				to = append(to, l)
 			}
 		}
 	}
@@ -135,11 +143,11 @@ func (m *Manager) subscribe(l *link, f wire.Frame) error {
 	key := fmt.Sprintf("%s/%d", g.Entity, g.ID)
 	if f.Type == wire.TypeSubscribe {
 		if m.groups[key] == nil {
-			m.groups[key] = map[uint16]bool{}
+			m.groups[key] = map[*link]bool{}
 		}
-		m.groups[key][l.process] = true
+		m.groups[key][l] = true
 	} else {
-		delete(m.groups[key], l.process)
+		delete(m.groups[key], l)
 	}
 	if g.Token != 0 {
 		r := wire.Result{Token: g.Token, Delivered: 1}
@@ -153,9 +161,23 @@ func (m *Manager) pause(l *link, f wire.Frame) error {
 	if err := p.Parse(f.Body); err != nil {
 		return err
 	}
-	if to := m.links[p.Process]; to != nil {
-		p.Process = l.process
-		to.control(func(dst []byte) []byte { return wire.AppendPause(dst, f.Type, &p) })
+	told := p.Process
+	p.Process = l.process
+	for to := range m.all {
+		if to.process == told {
+			to.control(func(dst []byte) []byte { return wire.AppendPause(dst, f.Type, &p) })
+		}
 	}
 	return nil
+}
+
+// host is the link of the process that has a client. The lock is held.
+func (m *Manager) host(id shared.ClientID) *link {
+	if l := m.moved[id]; l != nil {
+		return l
+	}
+	if l := m.hosts[id.Process()]; l != nil {
+		return l
+	}
+	return m.links[id.Process()]
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/antano/antano/plugin/internal/hub"
 	"github.com/antano/antano/plugin/internal/link"
 	"github.com/antano/antano/plugin/internal/share"
+	"github.com/antano/antano/plugin/internal/transfer"
 	"github.com/antano/antano/shared"
 	"github.com/antano/antano/shared/control"
 	"github.com/antano/antano/shared/wire"
@@ -117,12 +118,12 @@ func (p *Process) connect(ctx context.Context, s control.Start) (err error) {
 		return err
 	}
 	p.page.Reset()
+	hello := wire.Hello{
+		Version: shared.ProtocolVersion, Process: uint16(s.Identity.ProcessID),
+		Generation: uint32(s.Identity.Generation), Secret: s.Secret,
+	}
 	p.link, err = link.Dial(ctx, link.Config{
-		Socket: s.RelaySocket,
-		Hello: wire.Hello{
-			Version: shared.ProtocolVersion, Process: uint16(s.Identity.ProcessID),
-			Generation: uint32(s.Identity.Generation), Secret: s.Secret,
-		},
+		Socket: s.RelaySocket, Hello: hello,
 		QueueBytes: s.Params.Limits.ProcessQueueBytes,
 		Health:     p.health,
 		Assign:     p.service.AssignSlots,
@@ -135,6 +136,10 @@ func (p *Process) connect(ctx context.Context, s control.Start) (err error) {
 	p.hub = hub.New(hub.Config{
 		Identity: s.Identity, Params: s.Params, PushBack: s.PushBack, HandlerTimeout: s.HandlerTimeout,
 		Window: int(p.link.Welcome().Window), Relay: p.link, Page: p.page, Log: p.log, Handler: p.service.Handler,
+		Transport: p.service.Transport,
+		Dial: func(ctx context.Context, move uint64) (*transfer.Conn, error) {
+			return transfer.Dial(ctx, s.RelaySocket, wire.Transfer{Hello: hello, Move: move})
+		},
 	})
 	p.link.Run(p.hub)
 	p.wg.Go(p.watch)

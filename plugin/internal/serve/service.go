@@ -17,6 +17,7 @@ type Service struct {
 	Handler     hub.Handler
 	Health      func() error
 	AssignSlots func(slots uint64) error
+	Transport   hub.Transport
 }
 
 // Socket is plugin.Socket.

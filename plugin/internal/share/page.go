@@ -89,6 +89,12 @@ func (p *Page) In(n int) {
 	p.own.bytesIn.Add(uint64(n))
 }
 
+// TakeBack uncounts one message of n bytes, which another process is going to count.
+func (p *Page) TakeBack(n int) {
+	p.own.messagesIn.Add(^uint64(0))
+	p.own.bytesIn.Add(-uint64(n))
+}
+
 // Out counts messages written to a client, and bytes, of messages that may not be
 // whole yet.
 func (p *Page) Out(messages, bytes int) {

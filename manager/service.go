@@ -237,6 +237,10 @@ func (s *Service) status(now time.Time) ServiceStatus {
 		st.Processes = append(st.Processes, w.status(now))
 	}
 	st.State = serviceState(s.states())
+	st.Sockets = []SocketStatus{}
+	if sp.group != nil {
+		st.Sockets = socketStatus(sp.group.Queues())
+	}
 	return st
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/antano/antano/manager/internal/event"
+	"github.com/antano/antano/manager/internal/listener"
 )
 
 // Status is a server as `antano status --json` shows it. Fields are only ever
@@ -25,6 +26,36 @@ type ServiceStatus struct {
 	Address   string          `json:"address"` // where clients connect; empty for a handler
 	State     string          `json:"state"`   // ready, degraded, failed, stopped
 	Processes []ProcessStatus `json:"processes"`
+	Sockets   []SocketStatus  `json:"sockets"`
+}
+
+// SocketStatus is what waits in the kernel at the listening sockets of one name. What
+// does not apply to them, or the kernel does not tell, is null.
+type SocketStatus struct {
+	Name               string `json:"name"`    // tcp, unix, slots
+	Sockets            int    `json:"sockets"` // so many
+	AcceptQueue        *int   `json:"accept_queue"`
+	AcceptLimit        *int   `json:"accept_limit"`
+	ReceiveQueueBytes  *int   `json:"receive_queue_bytes"`
+	ReceiveBufferBytes *int   `json:"receive_buffer_bytes"`
+	KernelDrops        *int   `json:"kernel_drops"`
+}
+
+// socketStatus shows queues; none for a service without sockets.
+func socketStatus(queues []listener.Queue) []SocketStatus {
+	all := make([]SocketStatus, len(queues))
+	for i, q := range queues {
+		all[i] = SocketStatus{Name: q.Name, Sockets: q.Sockets, AcceptQueue: known(q.AcceptQueue), AcceptLimit: known(q.AcceptLimit),
+			ReceiveQueueBytes: known(q.ReceiveBytes), ReceiveBufferBytes: known(q.ReceiveLimit), KernelDrops: known(q.Drops)}
+	}
+	return all
+}
+
+func known(n int) *int {
+	if n < 0 {
+		return nil
+	}
+	return &n
 }
 
 // Ready counts the processes that are ready.
@@ -39,19 +70,23 @@ func (s ServiceStatus) Ready() (n int) {
 
 // ProcessStatus is one process. Counters continue over restarts of the slot.
 type ProcessStatus struct {
-	ProcessID   int               `json:"process_id"`
-	PID         int               `json:"pid"` // 0 while none runs
-	State       string            `json:"state"`
-	Generation  int               `json:"generation"`
-	Restarts    int               `json:"restarts"` // unplanned ones
-	UptimeS     float64           `json:"uptime_s"` // of this generation
-	Clients     uint64            `json:"clients"`
-	MessagesIn  uint64            `json:"messages_in"`
-	MessagesOut uint64            `json:"messages_out"`
-	BytesIn     uint64            `json:"bytes_in"`
-	BytesOut    uint64            `json:"bytes_out"`
-	Drops       map[string]uint64 `json:"drops"` // by code, and "kernel"
-	LastExit    *LastExit         `json:"last_exit"`
+	ProcessID    int               `json:"process_id"`
+	PID          int               `json:"pid"` // 0 while none runs
+	State        string            `json:"state"`
+	Generation   int               `json:"generation"`
+	Restarts     int               `json:"restarts"` // unplanned ones
+	UptimeS      float64           `json:"uptime_s"` // of this generation
+	Clients      uint64            `json:"clients"`
+	MessagesIn   uint64            `json:"messages_in"`
+	MessagesOut  uint64            `json:"messages_out"`
+	BytesIn      uint64            `json:"bytes_in"`
+	BytesOut     uint64            `json:"bytes_out"`
+	Drops        map[string]uint64 `json:"drops"` // by code, and "kernel"
+	LastExit     *LastExit         `json:"last_exit"`
+	QueuedBytes  int               `json:"queued_bytes"`   // in the manager, for the process
+	LinkInBytes  int               `json:"link_in_bytes"`  // in the kernel, from the process
+	LinkOutBytes int               `json:"link_out_bytes"` // in the kernel, for the process
+	Groups       int               `json:"groups"`         // with a member there
 	// Beside are generations beside the one that all this is about, during a
 	// replacement. The counters are those of all.
 	Beside []GenerationStatus `json:"beside,omitempty"`

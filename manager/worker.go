@@ -209,9 +209,16 @@ func (w *worker) count(p *ProcessStatus) {
 	w.mu.Lock()
 	drops := w.drops
 	for _, i := range w.instances {
-		if i != nil {
-			addDrops(&drops, i.link.Stats())
+		if i == nil {
+			continue
 		}
+		stats := i.link.Stats()
+		addDrops(&drops, stats)
+		in, out := i.link.Backlog()
+		p.QueuedBytes += stats.QueuedBytes
+		p.LinkInBytes += in
+		p.LinkOutBytes += out
+		p.Groups = max(p.Groups, stats.Groups)
 	}
 	w.mu.Unlock()
 	for half := range generations {

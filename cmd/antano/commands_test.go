@@ -323,7 +323,11 @@ active_service:
 	}
 }
 
-// TestStatusWatch prints the status again every second until it is interrupted.
+// rates are the last columns of a process without drops that is busy.
+var rates = regexp.MustCompile(`\b0 +[1-9]\d* +[1-9]\d* +0\n`)
+
+// TestStatusWatch prints the status again every second, with rates, until it is
+// interrupted.
 func TestStatusWatch(t *testing.T) {
 	t.Parallel()
 	s := start(t, threeServices)
@@ -334,7 +338,11 @@ func TestStatusWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = cmd.Process.Kill() }()
-	eventually(t, "the status is printed twice", func() bool { return strings.Count(out.String(), "server 1: ready") >= 2 })
+	c := dial(t, "tcp", s.service("tcp").Address)
+	eventually(t, "the status is printed twice", func() bool {
+		c.ask(`{"type":"ping"}`)
+		return strings.Count(out.String(), "server 1: ready") >= 2 && rates.MatchString(out.String())
+	})
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}

@@ -248,3 +248,46 @@ func TestKick(t *testing.T) {
 		}
 	}
 }
+
+// TestStatusShowsQueues freezes all processes of a service: what waits for them, in the
+// kernel and in the manager, shows in the status.
+func TestStatusShowsQueues(t *testing.T) {
+	t.Parallel()
+	s := start(t, twoTCP)
+	address, udp := s.service("tcp").Address, s.service("udp").Address
+	to := dial(t, "tcp", address)
+	id := to.whoami()
+	to.ask(`{"type":"join","entity":"room","entity_id":1}`).want(t, "type", "joined")
+	source := dial(t, "udp", udp)
+	source.whoami()
+	freezeAll := func(service string) {
+		for _, p := range s.service(service).Processes {
+			freeze(t, p.PID)
+			t.Cleanup(func() { _ = syscall.Kill(p.PID, syscall.SIGCONT) }) // or the stop takes its time
+		}
+	}
+	freezeAll("tcp")
+	for range 3 {
+		dial(t, "tcp", address)
+	}
+	source.send(`{"entity":"client","entity_id":` + id + `,"message":1}`)
+	eventually(t, "everything shows", func() bool {
+		svc := s.service("tcp")
+		groups, waiting := 0, 0
+		for _, p := range svc.Processes {
+			groups += p.Groups
+			waiting += p.QueuedBytes + p.LinkOutBytes
+		}
+		q := svc.Sockets
+		return len(q) == 1 && q[0].Name == "tcp" && *q[0].AcceptQueue == 3 && *q[0].AcceptLimit == 4096 && groups == 1 && waiting > 0
+	})
+	if out, _, code := s.antano("status"); code != 0 || !strings.Contains(out, "tcp: 3 connections wait to be accepted") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	freezeAll("udp")
+	source.send("{}")
+	eventually(t, "the datagram shows", func() bool {
+		q := s.service("udp").Sockets
+		return len(q) == 1 && q[0].Name == "slots" && q[0].Sockets == 64 && *q[0].ReceiveQueueBytes > 0 && *q[0].KernelDrops == 0
+	})
+}

@@ -24,14 +24,16 @@ func newStatus() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			var before *manager.Status
 			for {
 				s, err := control.Status(c.Context())
 				if err != nil {
 					return err
 				}
-				if err := writeStatus(c.OutOrStdout(), s, asJSON); err != nil || !watch {
+				if err := writeStatus(c.OutOrStdout(), s, before, asJSON); err != nil || !watch {
 					return err
 				}
+				before = &s
 				select {
 				case <-c.Context().Done():
 					return nil
@@ -42,34 +44,81 @@ func newStatus() *cobra.Command {
 	}
 	t.register(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().BoolVar(&watch, "watch", false, "print again every second")
+	c.Flags().BoolVar(&watch, "watch", false, "print again every second, with messages a second")
 	return c
 }
 
-func writeStatus(w io.Writer, s manager.Status, asJSON bool) error {
+// writeStatus shows s, and what happens in a second when an earlier status is given.
+func writeStatus(w io.Writer, s manager.Status, before *manager.Status, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(s)
 	}
 	fmt.Fprintf(w, "server %d: %s, pid %d, version %s, up %s\n", s.ServerID, s.State, s.PID, s.Version, seconds(s.UptimeS))
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "SERVICE\tTYPE\tADDRESS\tSTATE\tPROCESS\tPID\tSTATE\tGEN\tRESTARTS\tUP\tCLIENTS\tIN\tOUT\tDROPS")
+	fmt.Fprint(tw, "SERVICE\tTYPE\tADDRESS\tSTATE\tPROCESS\tPID\tSTATE\tGEN\tRESTARTS\tUP\tCLIENTS\tIN\tOUT\tQUEUED\tDROPS")
+	if before != nil {
+		fmt.Fprint(tw, "\tIN/S\tOUT/S\tDROPS/S")
+	}
+	fmt.Fprintln(tw)
 	for _, svc := range s.Services {
 		for _, p := range svc.Processes {
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%d\t%d\t%s\t%d\t%d\t%d\t%d\n", svc.Name, svc.Type, svc.Address, svc.State,
-				p.ProcessID, p.PID, p.State, p.Generation, p.Restarts, seconds(p.UptimeS), p.Clients, p.MessagesIn, p.MessagesOut, sum(p.Drops))
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%d\t%d\t%s\t%d\t%d\t%d\t%d\t%d", svc.Name, svc.Type, svc.Address, svc.State,
+				p.ProcessID, p.PID, p.State, p.Generation, p.Restarts, seconds(p.UptimeS), p.Clients, p.MessagesIn, p.MessagesOut, p.QueuedBytes+p.LinkOutBytes, sum(p.Drops))
+			if before != nil {
+				writeRates(tw, p, processOf(before, p.ProcessID), s.UptimeS-before.UptimeS)
+			}
+			fmt.Fprintln(tw)
 		}
 	}
 	if err := tw.Flush(); err != nil {
 		return err
 	}
 	for _, svc := range s.Services {
+		writeNotes(w, svc)
+	}
+	return nil
+}
+
+// processOf finds a process in a status; nothing counted when it was not there.
+func processOf(s *manager.Status, id int) manager.ProcessStatus {
+	for _, svc := range s.Services {
 		for _, p := range svc.Processes {
-			if p.LastExit != nil && p.State != "ready" {
-				fmt.Fprintf(w, "%s/%d: %s\n", svc.Name, p.ProcessID, p.LastExit.Cause)
+			if p.ProcessID == id {
+				return p
 			}
 		}
 	}
-	return nil
+	return manager.ProcessStatus{}
+}
+
+func writeRates(w io.Writer, now, before manager.ProcessStatus, seconds float64) {
+	rate := func(now, before uint64) float64 {
+		if seconds <= 0 || now < before { // another server
+			return 0
+		}
+		return float64(now-before) / seconds
+	}
+	fmt.Fprintf(w, "\t%.0f\t%.0f\t%.0f", rate(now.MessagesIn, before.MessagesIn), rate(now.MessagesOut, before.MessagesOut), rate(sum(now.Drops), sum(before.Drops)))
+}
+
+// writeNotes shows what is not as it should be.
+func writeNotes(w io.Writer, svc manager.ServiceStatus) {
+	for _, s := range svc.Sockets {
+		if s.AcceptQueue != nil && s.AcceptLimit != nil && *s.AcceptQueue > 0 {
+			fmt.Fprintf(w, "%s: %d connections wait to be accepted, of at most %d\n", svc.Name, *s.AcceptQueue, *s.AcceptLimit)
+		}
+		if s.ReceiveQueueBytes != nil && *s.ReceiveQueueBytes > 0 {
+			fmt.Fprintf(w, "%s: %d bytes wait to be received\n", svc.Name, *s.ReceiveQueueBytes)
+		}
+		if s.KernelDrops != nil && *s.KernelDrops > 0 {
+			fmt.Fprintf(w, "%s: the kernel discarded %d datagrams\n", svc.Name, *s.KernelDrops)
+		}
+	}
+	for _, p := range svc.Processes {
+		if p.LastExit != nil && p.State != "ready" {
+			fmt.Fprintf(w, "%s/%d: %s; 'antano why %s/%d' says more\n", svc.Name, p.ProcessID, p.LastExit.Cause, svc.Name, p.ProcessID)
+		}
+	}
 }
 
 func sum(drops map[string]uint64) (n uint64) {

@@ -1,6 +1,10 @@
 package listener
 
-import "golang.org/x/sys/unix"
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
 
 // The networks of Bind.
 const (
@@ -25,8 +29,10 @@ type Socket struct {
 type Group struct {
 	k       kernel
 	address string
-	sockets []Socket
 	file    *boundFile // of a Unix socket
+
+	mu      sync.RWMutex // held over a look at the sockets, so that Close does not close them under it
+	sockets []Socket
 }
 
 // Address is where the service listens, with the port that the kernel chose:
@@ -45,6 +51,8 @@ func (g *Group) Close() {
 		g.file.remove()
 		g.file = nil
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	for _, s := range g.sockets {
 		_ = g.k.close(s.FD)
 	}

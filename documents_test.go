@@ -179,6 +179,7 @@ func TestStatusIsDocumented(t *testing.T) {
 	for title, name := range map[string]string{
 		"Server": "Status", "Service": "ServiceStatus", "Socket": "SocketStatus", "Process": "ProcessStatus", "Last exit": "LastExit", "Generation": "GenerationStatus", "Client": "ClientStatus",
 		"Exit of a generation": "ProcessExit", "Event": "Event", "Log line": "LogLine", "Why": "Why", "Backoff": "WhyBackoff", "Health": "WhyHealth", "Kicked": "Kicked",
+		"Progress": "Progress",
 	} {
 		compare(t, "docs/control.md, "+title, firstCells(section(text, title), "Field"), fields[name])
 		delete(fields, name)

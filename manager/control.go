@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -52,7 +53,7 @@ func (c *Control) Events(ctx context.Context, service, process string, past bool
 	if past {
 		query.Set("since", "0")
 	}
-	return stream(ctx, c.client, "/v1/events?"+query.Encode(), take)
+	return stream(ctx, c.client, http.MethodGet, "/v1/events?"+query.Encode(), take)
 }
 
 // Logs gives the lines that the server remembers to take, of a service and of a process
@@ -63,7 +64,7 @@ func (c *Control) Logs(ctx context.Context, service, process string, follow bool
 	if follow {
 		query.Set("follow", "1")
 	}
-	return stream(ctx, c.client, "/v1/logs?"+query.Encode(), take)
+	return stream(ctx, c.client, http.MethodGet, "/v1/logs?"+query.Encode(), take)
 }
 
 func filter(service, process string) url.Values {
@@ -76,8 +77,8 @@ func filter(service, process string) url.Values {
 	return query
 }
 
-func stream[T any](ctx context.Context, c *control.Client, target string, take func(T) error) error {
-	return c.Stream(ctx, target, func(record json.RawMessage) error {
+func stream[T any](ctx context.Context, c *control.Client, method, target string, take func(T) error) error {
+	return c.Stream(ctx, method, target, func(record json.RawMessage) error {
 		var v T
 		if err := json.Unmarshal(record, &v); err != nil {
 			return fmt.Errorf("read a record of %s: %w", target, err)

@@ -40,6 +40,7 @@ const (
 	eventProcess = "process" // a process changed its state
 	eventSlots   = "slots"   // a process confirmed which slots it reads
 	eventKick    = "kick"    // a client was ended by an operator
+	eventChange  = "change"  // a step of a restart, stop, start, scale or reload
 	eventDrops   = "drops"   // messages were dropped since the last such event
 	eventGap     = "gap"     // events that this reader missed
 )
@@ -130,4 +131,18 @@ func (i *instance) emitSlots(slots uint64) {
 func (w *worker) emitKick(client shared.ClientID) {
 	st := w.process.Status()
 	w.emit(Event{Type: eventKick, Generation: st.Ref.Generation, PID: st.Ref.PID, ClientID: uint64(client), Message: fmt.Sprintf("client %d of %s was kicked", client, w)})
+}
+
+// emitProgress tells of a step of an operation.
+func (s *Server) emitProgress(p Progress) {
+	e := Event{Time: p.Time, Type: eventChange, Message: p.Message, Service: p.Service, ProcessID: p.ProcessID, Generation: p.Generation, PID: p.PID}
+	if p.Error != "" {
+		e.Message += ": " + p.Error
+	}
+	s.emit(e)
+	if p.Error != "" {
+		s.cfg.Logger.Error(p.Message, "err", p.Error)
+		return
+	}
+	s.cfg.Logger.Info(p.Message)
 }

@@ -64,6 +64,10 @@ func Load(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, plan: plan, started: time.Now(), released: make(chan struct{}), events: newEvents(), logs: newLogs()}
+	s.operations.tell = s.emitProgress
+	for _, row := range plan.Services {
+		s.lastProcessID = max(s.lastProcessID, slices.Max(row.ProcessIDs))
+	}
 	s.cfg.Logger, s.book = keepLog(cfg.Logger, s.logs)
 	s.unix, err = findInternal(ctx, cfg, plugins)
 	if err != nil {

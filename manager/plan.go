@@ -39,6 +39,7 @@ type PlannedService struct {
 	Plugin     Plugin
 	ProcessIDs []int
 	restart    params.Restart
+	row        params.Row // where it is in the file
 }
 
 // makePlan assigns process ids and checks each row against its plugin. The error
@@ -69,7 +70,7 @@ func makePlan(p *params.Params, server params.Server, rows []params.Row, plugins
 			continue // its absence was reported when it was looked for
 		}
 		issues = append(issues, checkRow(row, plugin, runtimeDir)...)
-		s := PlannedService{Params: row.ServiceParams, Plugin: plugin, restart: row.Restart}
+		s := PlannedService{Params: row.ServiceParams, Plugin: plugin, restart: row.Restart, row: row}
 		for range row.Processes {
 			s.ProcessIDs = append(s.ProcessIDs, next)
 			next++

@@ -13,6 +13,7 @@ import (
 
 	"github.com/antano/antano/manager/internal/control"
 	"github.com/antano/antano/manager/internal/history"
+	"github.com/antano/antano/manager/internal/params"
 	"github.com/antano/antano/manager/internal/relay"
 	"github.com/antano/antano/manager/internal/runtimedir"
 	"github.com/antano/antano/shared"
@@ -35,10 +36,22 @@ type Server struct {
 	draining atomic.Bool
 	ready    atomic.Bool
 
-	mu       sync.Mutex // guards what follows
-	services []*Service
-	internal *Service
-	killed   bool
+	operations operations
+	running    sync.WaitGroup // of the services
+
+	mu            sync.Mutex      // guards what follows
+	run           context.Context // of the services, once they run
+	services      []*Service
+	internal      *Service
+	lastProcessID int
+	killed        bool
+}
+
+// globals are the params that hold for all services.
+func (s *Server) globals() *params.Params {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.plan.params
 }
 
 // Run runs the server until ctx ends, then drains and stops it, and returns when no
@@ -99,7 +112,7 @@ func (s *Server) serve(ctx context.Context, relayListener, controlListener *net.
 	outer, endOuter := context.WithCancel(context.WithoutCancel(ctx))
 	run, stop := context.WithCancel(outer)
 	broken, fail := context.WithCancelCause(ctx)
-	var around, processes sync.WaitGroup
+	var around sync.WaitGroup
 	defer around.Wait()
 	defer endOuter()
 	around.Go(func() { fail(s.router.Serve(outer, relayListener)) })
@@ -107,20 +120,34 @@ func (s *Server) serve(ctx context.Context, relayListener, controlListener *net.
 	around.Go(func() { s.watchDrops(outer) })
 	s.announce()
 	s.emitServer("starting", "the server is starting")
-	processes.Go(func() { RunProcesses(run, s.services) })
-	if _, err := StartInternalService(run, s, &processes); err != nil {
+	s.run = run
+	for _, svc := range s.snapshot() {
+		s.begin(svc)
+	}
+	if _, err := StartInternalService(run, s, &s.running); err != nil {
 		s.cfg.Logger.Error("the internal service does not run", "err", err)
 	}
 	err := s.startUp(broken)
 	if err == nil {
+		s.operations.open(run)
 		<-broken.Done()
 		if ctx.Err() == nil {
 			err = context.Cause(broken)
 		}
 	}
 	s.drain(stop)
-	processes.Wait()
+	s.running.Wait()
 	return err
+}
+
+// begin runs a service until its end is called, or the server stops.
+func (s *Server) begin(svc *Service) {
+	ctx, end := context.WithCancel(s.run)
+	svc.end = end
+	s.running.Go(func() {
+		defer close(svc.ended)
+		RunProcesses(ctx, []*Service{svc})
+	})
 }
 
 // startUp waits for the processes and says so. The error is that of a service that
@@ -196,9 +223,11 @@ func StartInternalService(ctx context.Context, server *Server, running *sync.Wai
 func (s *Server) drain(stop func()) {
 	s.draining.Store(true)
 	s.emitServer("draining", "the server stops: its processes are drained")
-	s.cfg.Logger.Info("draining", "deadline", s.plan.params.Timeouts.Drain)
+	s.cfg.Logger.Info("draining", "deadline", s.globals().Timeouts.Drain)
 	s.router.Shutdown()
+	s.operations.interrupt()
 	stop()
+	s.operations.wait()
 	for _, svc := range s.snapshot() {
 		for _, w := range svc.processes() {
 			<-w.process.Drained()

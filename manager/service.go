@@ -30,6 +30,9 @@ type Service struct {
 	retired []*worker  // scaled away; their ids are used again
 	running *sync.WaitGroup
 	ctx     context.Context // of the processes; nil while they do not run
+
+	end   context.CancelFunc // ends the run, set when that begins
+	ended chan struct{}      // closed when it has ended
 }
 
 // GetService assembles a service of the server from its row: it opens the plugin and
@@ -39,15 +42,15 @@ func GetService(row PlannedService, server *Server) (*Service, error) {
 	return newService(row, server, nil)
 }
 
-// newService is GetService with sockets that are held already, or nil.
-func newService(row PlannedService, server *Server, group *listener.Group) (_ *Service, err error) {
-	s := &Service{server: server, moved: make(chan struct{}, 1)}
+// newService is GetService with the sockets of another spec, or nil.
+func newService(row PlannedService, server *Server, like *spec) (_ *Service, err error) {
+	s := &Service{server: server, moved: make(chan struct{}, 1), ended: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
-	if s.current, err = newSpec(row, server.plan.params, group); err != nil {
+	if s.current, err = newSpec(row, server.globals(), like); err != nil {
 		return nil, err
 	}
 	if s.page, err = listener.NewPage(); err != nil {
@@ -58,7 +61,7 @@ func newService(row PlannedService, server *Server, group *listener.Group) (_ *S
 		return nil, fmt.Errorf("service %s: %w", row.Params.Name, err)
 	}
 	for i, id := range row.ProcessIDs {
-		s.workers = append(s.workers, newWorker(s, id, i, s.current))
+		s.workers = append(s.workers, newWorker(s, id, i, s.current, 0, false))
 	}
 	return s, nil
 }
@@ -209,30 +212,17 @@ func (s *Service) close() {
 		s.page.Close()
 	}
 	if s.current != nil {
-		s.drop(append(s.others, s.current), nil)
+		drop(append(s.others, s.current), nil)
 	}
 }
 
-// drop closes what the specs opened, but for what is used by those that stay.
-func (s *Service) drop(specs, stay []*spec) {
-	kept := make(map[*listener.Group]bool)
-	for _, sp := range stay {
-		kept[sp.group] = true
-	}
-	for _, sp := range specs {
-		if sp.group != nil && !kept[sp.group] {
-			sp.group.Close()
-		}
-		_ = sp.binary.Close()
-	}
-}
-
-func (s *Service) address() string { return s.spec().address() }
+// address is where the service listens, or will when it is started again.
+func (s *Service) address() string { return s.spec().bound }
 
 func (s *Service) status(now time.Time) ServiceStatus {
 	sp := s.spec()
 	p := sp.plan.Params
-	st := ServiceStatus{ID: p.ID, Name: p.Name, Type: p.ServiceType, Address: sp.address()}
+	st := ServiceStatus{ID: p.ID, Name: p.Name, Type: p.ServiceType, Address: sp.bound}
 	for _, w := range s.processes() {
 		st.Processes = append(st.Processes, w.status(now))
 	}

@@ -65,7 +65,7 @@ func (k *slotKeeper) moved(w *worker, e process.Event) {
 			k.readers[w.id] = i
 			k.note(w.id, k.table.Ready)
 		}
-	case event.Backoff, event.Failed:
+	case event.Backoff, event.Failed, event.Stopped:
 		k.send(k.table.Away(w.id))
 	}
 }

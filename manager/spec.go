@@ -1,8 +1,12 @@
 package manager
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
+	"strconv"
 
 	"github.com/antano/antano/manager/internal/catalog"
 	"github.com/antano/antano/manager/internal/listener"
@@ -11,25 +15,32 @@ import (
 )
 
 // spec is what generations of a service are launched from. It does not change; a
-// service that does gets another.
+// service that does gets another, which may share what it opened.
 type spec struct {
 	plan   PlannedService
 	params *params.Params  // what holds for the whole server
 	binary *catalog.Binary // the plugin that was described, whatever is at its path now
-	group  *listener.Group // may be another spec's, too; nil for a service without sockets
+	group  *listener.Group // nil for a service without sockets, and while it is stopped
+	bound  string          // the address of group, or what it was; empty without sockets
 }
 
-// newSpec opens the plugin of a row. group is taken over; nil binds the row's address.
-// With an error nothing that was opened here is open.
-func newSpec(row PlannedService, p *params.Params, group *listener.Group) (_ *spec, err error) {
-	s := &spec{plan: row, params: p, group: group}
+// newSpec opens the plugin of a row. The sockets, bound or not, are those of another
+// spec; with nil the address of the row is bound. With an error nothing that was opened
+// here is open.
+func newSpec(row PlannedService, p *params.Params, like *spec) (_ *spec, err error) {
+	s := &spec{plan: row, params: p}
 	if s.binary, err = row.Plugin.open(); err != nil {
 		return nil, err
 	}
-	if s.group == nil {
-		if s.group, err = bind(row); err != nil {
-			return nil, errors.Join(fmt.Errorf("service %s: %w", row.Params.Name, err), s.binary.Close())
-		}
+	if like != nil {
+		s.group, s.bound = like.group, like.bound
+		return s, nil
+	}
+	if s.group, err = bind(row); err != nil {
+		return nil, errors.Join(fmt.Errorf("service %s: %w", row.Params.Name, err), s.binary.Close())
+	}
+	if s.group != nil {
+		s.bound = s.group.Address()
 	}
 	return s, nil
 }
@@ -46,13 +57,6 @@ func bind(row PlannedService) (g *listener.Group, err error) {
 	return g, err
 }
 
-func (s *spec) address() string {
-	if s.group != nil {
-		return s.group.Address()
-	}
-	return ""
-}
-
 // movesTo reports whether clients of processes of s can be handed to those of next:
 // both know how, and what the clients speak and where they connect stays.
 func (s *spec) movesTo(next *spec) bool {
@@ -60,4 +64,106 @@ func (s *spec) movesTo(next *spec) bool {
 	return s.plan.Plugin.Description.Handover && next.plan.Plugin.Description.Handover && s.group == next.group &&
 		a.ServiceType == b.ServiceType && a.MessageFormatIn == b.MessageFormatIn && a.MessageFormatOut == b.MessageFormatOut &&
 		a.FramingIn == b.FramingIn && a.FramingOut == b.FramingOut
+}
+
+// hold keeps open what a spec opened until no process runs it.
+func (s *Service) hold(sp *spec) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sp != s.current && !slices.Contains(s.others, sp) {
+		s.others = append(s.others, sp)
+	}
+}
+
+// adopt makes a spec that is held that of the service.
+func (s *Service) adopt(sp *spec) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sp == s.current {
+		return
+	}
+	s.others = append(s.others, s.current)
+	s.current = sp
+}
+
+// tidy closes what the specs opened that no process runs any more.
+func (s *Service) tidy() {
+	s.mu.Lock()
+	stay := []*spec{s.current}
+	for _, w := range s.workers {
+		stay = append(stay, w.runs())
+	}
+	var gone []*spec
+	s.others = slices.DeleteFunc(s.others, func(sp *spec) bool {
+		if slices.Contains(stay, sp) {
+			return false
+		}
+		gone = append(gone, sp)
+		return true
+	})
+	s.mu.Unlock()
+	drop(gone, stay)
+}
+
+// drop closes what specs opened, but for what those that stay share with them.
+func drop(specs, stay []*spec) {
+	for _, sp := range specs {
+		if !slices.ContainsFunc(stay, func(o *spec) bool { return o.group == sp.group }) && sp.group != nil {
+			sp.group.Refuse()
+			sp.group.Close()
+		}
+		if !slices.ContainsFunc(stay, func(o *spec) bool { return o.binary == sp.binary }) {
+			_ = sp.binary.Close()
+		}
+	}
+}
+
+// refuse has connections refused from now on, though processes still hold the sockets.
+func (s *Service) refuse() {
+	if g := s.spec().group; g != nil {
+		g.Refuse()
+	}
+}
+
+// unbind closes the sockets of a service whose processes are stopped.
+func (s *Service) unbind() {
+	sp := *s.spec()
+	group := sp.group
+	if group == nil {
+		return
+	}
+	sp.group = nil
+	s.put(context.Background(), &sp)
+	group.Close()
+}
+
+// rebind opens the sockets that unbind closed: next, or a spec like it that has them.
+func (s *Service) rebind(next *spec) (*spec, error) {
+	if next.group != nil || next.bound == "" {
+		return next, nil
+	}
+	row := next.plan
+	if row.Params.Host != "" || row.Plugin.Description.Transport != shared.TransportUnix {
+		if _, port, err := net.SplitHostPort(next.bound); err == nil {
+			row.Params.Port, _ = strconv.Atoi(port) // the one that the kernel chose
+		}
+	}
+	group, err := bind(row)
+	if err != nil {
+		return nil, fmt.Errorf("service %s cannot be started again: %w", row.Params.Name, err)
+	}
+	sp := *next
+	sp.group, sp.bound = group, group.Address()
+	return &sp, nil
+}
+
+// put makes sp the spec of the service and of all its processes, which are stopped; it
+// shares everything but sockets with the one before.
+func (s *Service) put(ctx context.Context, sp *spec) {
+	for _, w := range s.processes() {
+		w.set(ctx, sp)
+	}
+	s.mu.Lock()
+	s.current = sp
+	s.mu.Unlock()
 }

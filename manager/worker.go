@@ -28,6 +28,7 @@ type worker struct {
 
 	mu        sync.Mutex
 	spec      *spec                   // of the current generation, and of the next
+	changed   chan struct{}           // closed at the next move; nil while nobody waits
 	instances [generations]*instance  // by which of its two rows of the share page they use
 	drops     [shared.NumCodes]uint64 // counted by the relay for earlier generations
 }
@@ -38,10 +39,10 @@ const generations = 2
 // rowsOf is how many rows of the share page so many processes use.
 func rowsOf(processes int) int { return generations * processes }
 
-func newWorker(s *Service, id, index int, sp *spec) *worker {
+func newWorker(s *Service, id, index int, sp *spec, generation int, held bool) *worker {
 	w := &worker{service: s, id: id, index: index, spec: sp, ended: make(chan struct{})}
 	w.process = process.New(process.Config{
-		Ref:      event.Ref{Service: sp.plan.Params.ID, Name: sp.plan.Params.Name, Process: id},
+		Ref: event.Ref{Service: sp.plan.Params.ID, Name: sp.plan.Params.Name, Process: id, Generation: generation}, Held: held,
 		Settings: w.settings(sp), Move: w.move, OnEvent: w.onEvent, Release: s.server.released,
 	})
 	return w
@@ -58,15 +59,6 @@ func (w *worker) settings(sp *spec) process.Settings {
 		Timeouts: process.Timeouts{Start: p.Timeouts.Start, Drain: p.Timeouts.Drain, Stop: p.Timeouts.Stop},
 		Health:   process.Health{Interval: p.Health.Interval, Timeout: p.Health.Timeout, Misses: p.Health.Misses},
 	}
-}
-
-// move is process.Config.Move.
-func (w *worker) move(ctx context.Context, from, to process.Instance) error {
-	old := from.(*instance)
-	return w.service.slots.replace(ctx, old, to.(*instance), func(context.Context) error {
-		old.link.Drain()
-		return nil
-	})
 }
 
 func (w *worker) String() string { return fmt.Sprintf("%s/%d", w.service.plan().Params.Name, w.id) }
@@ -96,7 +88,7 @@ func (w *worker) onEvent(e process.Event) {
 	w.emitMove(e)
 	process := w.service.server.cfg.Logger.With("service", e.Ref.Name, "process", e.Ref.Process)
 	log := process.With("generation", e.Ref.Generation)
-	defer w.service.stirred()
+	defer w.stirred()
 	if e.Aside {
 		w.aside(log, e)
 		return
@@ -113,7 +105,7 @@ func (w *worker) onEvent(e process.Event) {
 	case event.Backoff:
 		log.Warn("process backs off", "until", e.NextTry.Format(time.RFC3339), "why", e.Reason)
 	case event.Stopped:
-		w.stopped(log, e)
+		w.logStopped(log, e)
 	default:
 		log.Debug("process "+e.State.String(), "pid", e.Ref.PID, "why", e.Reason)
 	}
@@ -126,14 +118,14 @@ func (w *worker) onEvent(e process.Event) {
 // aside logs what becomes of a generation that replaces another, or was replaced.
 func (w *worker) aside(log hclog.Logger, e process.Event) {
 	if e.State == event.Stopped {
-		w.stopped(log, e)
+		w.logStopped(log, e)
 		return
 	}
 	log.Info("process "+e.State.String(), "pid", e.Ref.PID, "why", e.Reason)
 }
 
-// stopped is loud about a process that did not stop as it should.
-func (w *worker) stopped(log hclog.Logger, e process.Event) {
+// logStopped is loud about a process that did not stop as it should.
+func (w *worker) logStopped(log hclog.Logger, e process.Event) {
 	if e.Exit != nil && (e.Exit.Code > 0 || e.Exit.Signal != "" && e.Exit.Signal != "SIGTERM") {
 		log.Warn("process ended while it was stopped", "pid", e.Ended.PID, "cause", e.Exit.Cause, "code", e.Exit.Code, "signal", e.Exit.Signal)
 		return

@@ -95,6 +95,16 @@ func TestControlSocket(t *testing.T) {
 	if strictly(t, answers["why"], &why); len(why) != 1 || why[0].State != "ready" {
 		t.Errorf("why is %s", answers["why"])
 	}
+	for _, verb := range []string{"restart", "scale", "stop", "start"} {
+		var last manager.Progress
+		for line := range strings.Lines(answers[verb]) {
+			last = manager.Progress{}
+			strictly(t, line, &last)
+		}
+		if !last.Done || !strings.HasPrefix(last.Message, verb+" tcp") {
+			t.Errorf("%s says %s", verb, answers[verb])
+		}
+	}
 	for i, line := range strings.Split(strings.TrimSpace(answers["events"]), "\n") {
 		var e manager.Event
 		if strictly(t, line, &e); e.Service != "tcp" || i == 0 && e.State != "starting" {

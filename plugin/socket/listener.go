@@ -101,7 +101,7 @@ func (l *listener) run() {
 			l.callback(conn, from)
 			l.round.end()
 		case errors.Is(err, errTaken):
-		case errors.Is(err, os.ErrClosed):
+		case errors.Is(err, os.ErrClosed), err == unix.EINVAL: // the manager ended it, for all
 			return
 		case (err == unix.EMFILE || err == unix.ENFILE) && l.refuse():
 			wait = 0

@@ -67,12 +67,12 @@ func (c *Client) short(ctx context.Context, method, target string, out any) erro
 
 // Stream gives every record of the answer to take, until the answer ends, ctx ends or
 // take fails. The server has 10 s to begin.
-func (c *Client) Stream(ctx context.Context, target string, take func(json.RawMessage) error) error {
+func (c *Client) Stream(ctx context.Context, method, target string, take func(json.RawMessage) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	begins := time.AfterFunc(c.wait, func() { cancel(c.silent()) })
 	defer begins.Stop()
-	res, err := c.do(ctx, http.MethodGet, target)
+	res, err := c.do(ctx, method, target)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,25 @@ func (fake) Kick(_ context.Context, client string) (any, error) {
 	return 7, nil
 }
 
+func (fake) Operate(o Order) (Stream, error) {
+	if o.Service == "busy" {
+		return nil, fmt.Errorf("%w: 'restart chat' is under way", ErrConflict)
+	}
+	return &said{order: &o}, nil
+}
+
+// said says once what was ordered.
+type said struct{ order *Order }
+
+func (s *said) Next(context.Context) ([]any, error) {
+	if s.order == nil {
+		return nil, nil
+	}
+	o := *s.order
+	s.order = nil
+	return []any{o}, nil
+}
+
 func (fake) Events(q Query) (Stream, error) { return endless{q}, nil }
 
 func (fake) Logs(q Query) (Stream, error) {

@@ -23,6 +23,9 @@ type Backend interface {
 	Why(service, process string) (any, error)
 	// Kick ends a client; ErrNotFound when there is no such client.
 	Kick(ctx context.Context, client string) (any, error)
+	// Operate begins a change of the running server, which goes on when the stream of
+	// what it does is left.
+	Operate(Order) (Stream, error)
 	// Events and Logs follow what happens and what is logged.
 	Events(Query) (Stream, error)
 	Logs(Query) (Stream, error)
@@ -45,6 +48,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrBadRequest becomes 400.
 	ErrBadRequest = errors.New("bad request")
+	// ErrConflict becomes 409.
+	ErrConflict = errors.New("not now")
 )
 
 // maxBody bounds what a client may send.
@@ -97,6 +102,14 @@ func handler(b Backend) http.Handler {
 	var all streams
 	mux.HandleFunc("GET /v1/events", all.answer(b.Events, true))
 	mux.HandleFunc("GET /v1/logs", all.answer(b.Logs, false))
+	var operations streams
+	operate := func(pattern, verb string) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { operations.operate(w, r, b, verb) })
+	}
+	operate("POST /v1/services/{service}/restart", Restart)
+	operate("POST /v1/services/{service}/stop", Stop)
+	operate("POST /v1/services/{service}/start", Start)
+	operate("POST /v1/services/{service}/scale", Scale)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusNotFound, problem{fmt.Sprintf("no %s %s here; docs/control.md lists what there is", r.Method, r.URL.Path)})
 	})
@@ -112,6 +125,8 @@ func fail(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		code = http.StatusNotFound
+	case errors.Is(err, ErrConflict):
+		code = http.StatusConflict
 	case errors.Is(err, ErrBadRequest):
 		code = http.StatusBadRequest
 	}

@@ -37,14 +37,14 @@ func serving(t *testing.T) (*Client, string) {
 func TestStreamEnds(t *testing.T) {
 	c, _ := serving(t)
 	var got []string
-	err := c.Stream(t.Context(), "/v1/logs", func(r json.RawMessage) error {
+	err := c.Stream(t.Context(), http.MethodGet, "/v1/logs", func(r json.RawMessage) error {
 		got = append(got, string(r))
 		return nil
 	})
 	if err != nil || !slices.Equal(got, []string{"2", "1", "0"}) {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if err := c.Stream(t.Context(), "/v1/logs?service=nope", nil); err == nil || !strings.Contains(err.Error(), "no service") {
+	if err := c.Stream(t.Context(), http.MethodGet, "/v1/logs?service=nope", nil); err == nil || !strings.Contains(err.Error(), "no service") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -54,7 +54,7 @@ func TestStreamEnds(t *testing.T) {
 func TestStreamGoesOn(t *testing.T) {
 	c, _ := serving(t)
 	enough, n := errors.New("enough"), 0
-	err := c.Stream(t.Context(), "/v1/events?service=tcp&process=2&since=5", func(r json.RawMessage) error {
+	err := c.Stream(t.Context(), http.MethodGet, "/v1/events?service=tcp&process=2&since=5", func(r json.RawMessage) error {
 		var q Query
 		if err := json.Unmarshal(r, &q); err != nil || q != (Query{Service: "tcp", Process: "2", Since: 5, Follow: true}) {
 			t.Fatalf("asked for %s, %v", r, err)
@@ -68,7 +68,7 @@ func TestStreamGoesOn(t *testing.T) {
 		t.Errorf("ended with %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := c.Stream(ctx, "/v1/events", func(json.RawMessage) error { cancel(); return nil }); !errors.Is(err, context.Canceled) {
+	if err := c.Stream(ctx, http.MethodGet, "/v1/events", func(json.RawMessage) error { cancel(); return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("ended with %v", err)
 	}
 }
@@ -85,7 +85,7 @@ func TestStreamOutlivesTheLimitOfARequest(t *testing.T) {
 	defer s.Close()
 	go func() { defer close(late); <-time.After(200 * time.Millisecond) }()
 	n := 0
-	if err := NewClient(path).Stream(t.Context(), "/", func(json.RawMessage) error { n++; return nil }); err != nil || n != 1 {
+	if err := NewClient(path).Stream(t.Context(), http.MethodGet, "/", func(json.RawMessage) error { n++; return nil }); err != nil || n != 1 {
 		t.Errorf("%d records, %v", n, err)
 	}
 }

@@ -42,6 +42,17 @@ func (g *Group) Address() string { return g.address }
 // Sockets are the descriptors, which stay the group's.
 func (g *Group) Sockets() []Socket { return g.sockets }
 
+// Refuse makes every process that has them stop listening on the stream sockets:
+// connections are refused from now on, and those that nobody accepted are reset.
+// Datagram sockets take datagrams until every process has closed them.
+func (g *Group) Refuse() {
+	for _, s := range g.sockets {
+		if listens, err := unix.GetsockoptInt(s.FD, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err == nil && listens == 1 {
+			_ = unix.Shutdown(s.FD, unix.SHUT_RDWR)
+		}
+	}
+}
+
 // Close removes a Unix socket's file if it is still ours, then closes every
 // descriptor. Calling it again does nothing.
 func (g *Group) Close() {

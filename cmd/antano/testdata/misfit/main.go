@@ -77,6 +77,9 @@ func (m *misfit) Describe() shared.Description {
 // Start misbehaves in processes with an even id, so that a sibling stays.
 func (m *misfit) Start(_ context.Context, host plugin.Host) error {
 	m.host = host
+	if m.kind == "fickle" {
+		return m.obeyFile()
+	}
 	if host.Identity().ProcessID%2 == 1 {
 		return nil
 	}
@@ -109,6 +112,31 @@ func (m *misfit) Start(_ context.Context, host plugin.Host) error {
 }
 
 func (m *misfit) Stop(context.Context) error { return nil }
+
+// obeyFile does in every start what settings.file says at that moment.
+func (m *misfit) obeyFile() error {
+	var settings struct{ File string }
+	if err := json.Unmarshal(m.host.Params().Settings, &settings); err != nil {
+		return err
+	}
+	what, err := os.ReadFile(settings.File)
+	if err != nil {
+		return err
+	}
+	switch strings.TrimSpace(string(what)) {
+	case "exit":
+		fmt.Fprintln(os.Stderr, "these are my last words")
+		os.Exit(3)
+	case "config":
+		return plugin.ConfigError(errors.New("settings: the moon is not full"))
+	case "short":
+		time.AfterFunc(300*time.Millisecond, func() {
+			fmt.Fprintln(os.Stderr, "my life was short")
+			os.Exit(4)
+		})
+	}
+	return nil
+}
 
 // printLevels says something in each of the forms that are understood.
 func (m *misfit) printLevels() {

@@ -48,17 +48,14 @@ func (h *Hub) wakeGroups(sleepers []*sleeper) {
 		for _, g := range s.groups {
 			g.wake()
 			if h.groups.m[g.key] != g { // the manager refused it
+				h.tellMember(wire.TypeNoMember, c, g.key)
 				continue
 			}
 			if c.isClosed() {
 				h.endGroup(g)
 				continue
 			}
-			if c.joined == nil {
-				c.joined = make(map[*group]struct{}, len(s.groups))
-			}
-			c.joined[g] = struct{}{}
-			g.members[c] = struct{}{}
+			g.enter(c)
 		}
 		s.groups = nil
 	}

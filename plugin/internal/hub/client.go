@@ -28,6 +28,7 @@ type Client struct {
 	messagesOut    atomic.Uint64
 	joined         map[*group]struct{} // guarded by hub.groups.mu
 	dirty          bool                // in hub.dirty; the link's reader alone uses it
+	kept           atomic.Bool         // the manager keeps it if this process crashes
 	done           chan struct{}       // closed by Close
 	retired        atomic.Pointer[retirement]
 	mu             sync.Mutex
@@ -85,6 +86,7 @@ func (c *Client) Close(cause error) {
 		h.failItem(&failed[i], shared.CodeNoSuchEntity)
 	}
 	h.remove(c)
+	h.unregister(c)
 	h.relay.Flush()
 	h.log.Debug("client closed", "client", uint64(c.id), "address", c.address, "cause", cause)
 }

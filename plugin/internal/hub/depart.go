@@ -38,6 +38,7 @@ func (c *Client) detach(m *outgoing) {
 	resume := c.push.end()
 	c.mu.Unlock()
 	h := c.hub
+	c.kept.Store(false) // by this process
 	h.leaveAll(c)
 	h.resume(c, resume)
 	h.remove(c)

@@ -75,6 +75,7 @@ func (e *Endpoint) Connect(address string, w Writer) (*Client, error) {
 	id, ok := h.relay.NextClient()
 	c := &Client{hub: h, ep: e, id: id, address: address, w: w, connected: time.Now(), done: make(chan struct{})}
 	c.received.Store(c.connected.UnixNano())
+	kept, keep := c.appendKept(nil)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -86,5 +87,8 @@ func (e *Endpoint) Connect(address string, w Writer) (*Client, error) {
 		return nil, shared.Errorf(shared.CodeOverloaded, "no client id is free yet; connect again in a moment")
 	}
 	h.insert(c)
+	if keep {
+		h.register(c, kept)
+	}
 	return c, nil
 }

@@ -68,16 +68,24 @@ func (h *Hub) join(c *Client, to shared.Address, id []byte) (wait bool, code sha
 			return false, shared.CodeOverloaded
 		}
 	}
-	if c.joined == nil {
-		c.joined = map[*group]struct{}{}
+	if _, member := c.joined[g]; !member {
+		g.enter(c)
+		h.tellMember(wire.TypeMember, c, key)
 	}
-	c.joined[g] = struct{}{}
-	g.members[c] = struct{}{}
 	if g.subscribed {
 		return false, shared.CodeNone
 	}
 	g.await(c, id, false)
 	return true, shared.CodeNone
+}
+
+// enter makes c a member. The lock is held.
+func (g *group) enter(c *Client) {
+	if c.joined == nil {
+		c.joined = map[*group]struct{}{}
+	}
+	c.joined[g] = struct{}{}
+	g.members[c] = struct{}{}
 }
 
 func (g *group) await(c *Client, id []byte, left bool) {
@@ -121,6 +129,7 @@ func (h *Hub) subscribed(g *group, r *wire.Result, ready func(*Client)) {
 		g.asleep = 0
 		for c := range g.members {
 			h.leaveLocked(c, g)
+			h.tellMember(wire.TypeNoMember, c, g.key)
 		}
 		h.endGroup(g)
 	}
@@ -153,6 +162,7 @@ func (h *Hub) leave(c *Client, to shared.Address, id []byte) (wait bool) {
 		wait = true
 	}
 	h.leaveLocked(c, g)
+	h.tellMember(wire.TypeNoMember, c, g.key)
 	return wait
 }
 

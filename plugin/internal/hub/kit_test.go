@@ -42,6 +42,7 @@ type fakeRelay struct {
 	results  []wire.Result
 	groups   []string // "+room/1" and "-room/1"
 	pauses   []string
+	kept     []string // "source 1 slot 2 state", "gone 1", "+1 room/7" and "-1 room/7"
 }
 
 func (r *fakeRelay) run() {
@@ -118,10 +119,30 @@ func (r *fakeRelay) Control(encode func([]byte) []byte) error {
 		} else {
 			r.pauses = append(r.pauses, fmt.Sprintf("resume %d", p.Process))
 		}
+	case wire.TypeSource, wire.TypeSourceGone, wire.TypeMember, wire.TypeNoMember:
+		r.kept = append(r.kept, keptText(f))
 	default:
 		panic(fmt.Sprint("control frame of type ", f.Type))
 	}
 	return nil
+}
+
+// keptText is a frame about a client that the manager keeps, as people read it.
+func keptText(f wire.Frame) string {
+	switch f.Type {
+	case wire.TypeSource:
+		var s wire.Source
+		must(s.Parse(f.Body))
+		return fmt.Sprintf("source %d slot %d %s", s.Client.Sequence(), s.Slot, s.State)
+	case wire.TypeSourceGone:
+		v, err := wire.ParseU64(f.Body)
+		must(err)
+		return fmt.Sprintf("gone %d", shared.ClientID(v).Sequence())
+	}
+	var m wire.Member
+	must(m.Parse(f.Body))
+	sign := map[wire.Type]string{wire.TypeMember: "+", wire.TypeNoMember: "-"}[f.Type]
+	return fmt.Sprintf("%s%d %s/%d", sign, m.Client.Sequence(), m.Entity, m.ID)
 }
 
 func (r *fakeRelay) Space() <-chan struct{} {

@@ -75,8 +75,11 @@ func (l *lanes) restart(used map[wire.Lane]int) {
 	}
 }
 
-// Replay appends the subscriptions of this process for a successor of the manager.
-func (h *Hub) Replay(dst []byte) []byte {
+// Replay appends, for a successor of the manager, the subscriptions of this process and
+// the clients that it is to keep.
+func (h *Hub) Replay(dst []byte) []byte { return h.replayKept(h.replayGroups(dst)) }
+
+func (h *Hub) replayGroups(dst []byte) []byte {
 	h.groups.mu.RLock()
 	defer h.groups.mu.RUnlock()
 	for key, g := range h.groups.m {

@@ -211,6 +211,8 @@ func (in *incoming) attach(s *sleeper, v *transfer.Client, e *Endpoint, address 
 	c.received.Store(v.Received)
 	c.messagesIn.Store(v.MessagesIn)
 	c.messagesOut.Store(v.MessagesOut)
+	_, kept := c.appendKept(nil)
+	c.kept.Store(kept)
 	s.client = c
 	in.sleepers[v.ID], in.clients[v.ID] = s, c
 	return c, h.announce(s, v.Groups)
@@ -256,6 +258,7 @@ func (in *incoming) undo() {
 	in.mu.Unlock()
 	for _, s := range sleepers {
 		in.hub.forgetGroups(s)
+		s.client.kept.Store(false) // it still is where it was
 		s.client.end(errAborted)
 	}
 }

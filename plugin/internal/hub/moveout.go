@@ -180,6 +180,9 @@ func (m *outgoing) back() {
 	}
 }
 
+// errUnknown: with some slots go the clients that the manager knows to be on them.
+var errUnknown = errors.New("the manager does not keep the client: it stays")
+
 var errEnding = errors.New("the client is ending: it stays")
 
 // give sends one client to the other process.
@@ -189,6 +192,9 @@ func (m *outgoing) give(c *Client, state []byte, fd int) error {
 	}
 	if c.isRetired() || c.isClosed() {
 		return errEnding
+	}
+	if m.scope == wire.ScopeSlots && !c.kept.Load() {
+		return errUnknown
 	}
 	v := transfer.Client{
 		Descriptor: fd >= 0, ID: c.id, Connected: c.connected.UnixNano(), Received: c.received.Load(),

@@ -13,6 +13,8 @@ type inbound struct {
 	credit  wire.Credit
 	pause   wire.Pause
 	seq     wire.Sequences
+	source  wire.Source
+	member  wire.Member
 }
 
 // take handles one frame. An error means that the manager does not speak the
@@ -43,6 +45,14 @@ func (l *Link) take(r Receiver, in *inbound, f wire.Frame) (err error) {
 		err = l.answerHealth(f.Body)
 	case wire.TypeSlots:
 		err = l.takeSlots(f.Body)
+	case wire.TypeRestore:
+		if err = in.source.Parse(f.Body); err == nil {
+			r.OnRestore(&in.source)
+		}
+	case wire.TypeMember:
+		if err = in.member.Parse(f.Body); err == nil {
+			r.OnMember(&in.member)
+		}
 	case wire.TypeMoveOut:
 		var m wire.MoveOut
 		if err = m.Parse(f.Body); err == nil {

@@ -25,6 +25,9 @@ type Receiver interface {
 	// move: TypeMoveIn, TypeMoveCut and TypeMoveAbort.
 	OnMoveOut(wire.MoveOut)
 	OnMove(t wire.Type, move uint64)
+	// OnRestore takes a client that the manager kept, OnMember a group that it is in.
+	OnRestore(*wire.Source)
+	OnMember(*wire.Member)
 	// OnDry is called when all frames that have arrived were handed over: the
 	// moment to write what they produced.
 	OnDry()

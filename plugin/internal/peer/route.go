@@ -46,6 +46,15 @@ func (m *Manager) take(l *link, f wire.Frame) error {
 		return err
 	case wire.TypeRange, wire.TypeRejoined:
 		return nil
+	case wire.TypeSource:
+		var s wire.Source
+		return s.Parse(f.Body)
+	case wire.TypeSourceGone:
+		_, err := wire.ParseU64(f.Body)
+		return err
+	case wire.TypeMember, wire.TypeNoMember:
+		var v wire.Member
+		return v.Parse(f.Body)
 	case wire.TypeSlotsOK:
 		v, err := wire.ParseU64(f.Body)
 		l.slots <- v

@@ -10,7 +10,7 @@ import (
 
 // Config is what a SocketService is made of.
 type Config struct {
-	// Description is what Describe returns. Formats that are nil mean all built-in
+	// Description is what Describe returns, with Handover set. Formats that are nil mean all built-in
 	// ones, an empty name the file's usual one, an empty version what the Go tool
 	// noted; Transport says which sockets the manager opens.
 	shared.Description
@@ -24,6 +24,15 @@ type Config struct {
 	// is valid until it returns. A response that cannot be sent is counted and logged.
 	// Source: the seed's on_received_message.
 	OnReceivedMessage func(ctx context.Context, message []byte, address string, client plugin.Client) (response []byte, err error)
+
+	// SaveClient, when set, returns what the author keeps of a client that goes to
+	// another process of the service, at most 15 MiB: no call of OnReceivedMessage for
+	// it is running or begins then, but the move may still be given up and the client stay
+	// here. RestoreClient gets it there, before the first message; state is nil when
+	// the client has survived a crash of its process, and is the callee's. Each is called
+	// by one goroutine at a time, and a panic of either keeps the client from moving.
+	SaveClient    func(client plugin.Client) (state []byte)
+	RestoreClient func(client plugin.Client, state []byte)
 }
 
 // What holds where params say nothing. Source: docs/architecture.md "Sockets".
@@ -31,8 +40,10 @@ const (
 	siblingPause    = 2 * time.Millisecond // how long a process above its share leaves a connection to others
 	defaultIdle     = 5 * time.Minute      // a datagram source is forgotten
 	answerTime      = 5 * time.Second      // the longest that an answer can be owed
+	callTime        = time.Second          // a move waits for a call of the author's
 	loopTimeout     = 5 * time.Second      // a loop of ours has not come round
 	lingerTime      = time.Second          // a refused peer may read its answer
+	maxDiscards     = 64                   // reads of input that nobody wants, at once
 	maxLingering    = 128                  // refused connections at once
 	readSize        = 16 << 10             // bytes read from a stream at once
 	maxUDPDatagram  = 65507                // payload of a datagram over IPv4

@@ -1,12 +1,14 @@
 package socket
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/antano/antano/plugin"
 	"github.com/antano/antano/shared"
 )
 
@@ -19,25 +21,6 @@ type datagram struct {
 	dry  bool // nothing there, and answers wait to be flushed
 }
 
-// run reads until stop.
-func (r *slotReader) run() {
-	sl := r.slot
-	defer sl.service.tasks.Done()
-	defer close(r.gone)
-	defer r.file.Close()
-	defer r.flush()
-	for {
-		if err := r.raw.Read(r.tryRead); err != nil {
-			return
-		}
-		sl.round.begin()
-		if !r.handle() {
-			return
-		}
-		sl.round.end()
-	}
-}
-
 // handle takes what a read returned and reports whether to go on.
 func (r *slotReader) handle() bool {
 	sl := r.slot
@@ -46,7 +29,7 @@ func (r *slotReader) handle() bool {
 		r.flush()
 		return true
 	case r.err == nil:
-		r.receive(&r.got)
+		r.receive(&r.got, (*r.buffer)[:min(r.got.size, len(*r.buffer))])
 		if len(r.touched) >= datagramBatch {
 			r.flush()
 		}
@@ -58,56 +41,44 @@ func (r *slotReader) handle() bool {
 	return sl.service.pause(maxRetryPause)
 }
 
-// readDatagram reads one datagram, or says that answers can be flushed, or waits.
-func (r *slotReader) readDatagram(fd uintptr) bool {
-	if r.buffer == nil {
-		r.buffer = r.slot.buffers.Get().(*[]byte)
-	}
-	var n, nc, flags int
-	for {
-		n, nc, flags, r.got.from, r.err = unix.Recvmsg(int(fd), *r.buffer, r.control[:], unix.MSG_DONTWAIT|unix.MSG_TRUNC)
-		if r.err != unix.EINTR {
-			break
-		}
-	}
-	r.got.dry = false
-	if r.err == unix.EAGAIN {
-		if len(r.touched) > 0 {
-			r.got.dry = true
-			return true
-		}
-		r.slot.buffers.Put(r.buffer)
-		r.buffer = nil
-		return false
-	}
-	r.got.size, r.got.cut = n, flags&unix.MSG_TRUNC != 0
-	r.got.anc = parseAncillary(r.control[:max(nc, 0)])
-	return true
-}
-
 // receive gives a datagram to its source's client. An empty one is a keep-alive.
-func (r *slotReader) receive(d *datagram) {
+func (r *slotReader) receive(d *datagram, payload []byte) {
 	now := time.Now().UnixNano()
 	for range 2 {
 		src, err := r.slot.sourceOf(d, now)
 		if err != nil {
-			r.slot.refuse(d, (*r.buffer)[:min(d.size, len(*r.buffer))], refusalOf(err), now)
+			r.slot.refuse(d, payload, refusalOf(err), now)
 			return
 		}
 		r.touch(src)
 		switch {
 		case d.cut:
-			src.client.Reject(shared.CodeTooLarge, tooLargeText(d.size, len(*r.buffer)))
+			src.client.Reject(shared.CodeTooLarge, tooLargeText(d.size, len(payload)))
 			return
 		case d.size == 0:
 			return
 		}
-		if r.slot.service.received(src.client, src.address, (*r.buffer)[:d.size]) == nil {
+		switch err = r.take(src, payload); {
+		case err == nil:
+			return
+		case errors.Is(err, plugin.ErrMoved):
+			r.parked = &parked{*d, bytes.Clone(payload)}
 			return
 		}
 		// The client was closed from elsewhere: who sends again is a new one.
 		r.slot.remove(src, os.ErrClosed)
 	}
+}
+
+// take gives a message away, unless its source is about to move or has just come.
+func (r *slotReader) take(src *source, payload []byte) error {
+	if r.gate.wanted() {
+		return plugin.ErrMoved
+	}
+	if src.queue(payload) {
+		return nil
+	}
+	return r.slot.service.received(src.client, src.address, payload)
 }
 
 func (r *slotReader) touch(src *source) {

@@ -108,6 +108,7 @@ type fakeClient struct {
 	address string
 	w       plugin.Writer
 	owed    atomic.Int64
+	moving  atomic.Bool // Receive and Take say so
 
 	writing sync.Mutex // calls of Write never overlap
 
@@ -126,6 +127,9 @@ func (c *fakeClient) Owed() bool          { return c.owed.Load() > 0 }
 func (c *fakeClient) LastReceived() int64 { return 0 }
 
 func (c *fakeClient) Receive(p []byte) error {
+	if c.moving.Load() {
+		return plugin.ErrMoved
+	}
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
@@ -143,6 +147,8 @@ func (c *fakeClient) Take(size int) (func(), error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case c.moving.Load():
+		return nil, plugin.ErrMoved
 	case c.closed:
 		return nil, errors.New("closed")
 	case c.retired:

@@ -38,9 +38,9 @@ func newDecoder(framing shared.Framing, limit int, hold *budget) decoder {
 	return decoder{framing: framing, limit: limit, hold: hold, length: -1}
 }
 
-// decode takes the next piece of the stream. It returns the error of to.frame, or
-// errAbsurdLength when the stream cannot be followed any further.
-func (d *decoder) decode(p []byte, to frames) error {
+// decode takes the next piece of the stream. It returns the error of to.frame with what
+// is behind that frame, or errAbsurdLength when the stream cannot be followed any further.
+func (d *decoder) decode(p []byte, to frames) (rest []byte, err error) {
 	if d.framing == shared.FramingLength32 {
 		return d.decodeLength(p, to)
 	}
@@ -56,20 +56,20 @@ func (d *decoder) release() {
 	d.part = nil
 }
 
-func (d *decoder) decodeLine(p []byte, to frames) error {
+func (d *decoder) decodeLine(p []byte, to frames) (rest []byte, err error) {
 	for len(p) > 0 {
 		end := bytes.IndexByte(p, '\n')
-		rest := p[len(p):]
+		rest = p[len(p):]
 		piece := p
 		if end >= 0 {
 			piece, rest = p[:end], p[end+1:]
 		}
 		if err := d.linePiece(piece, end >= 0, to); err != nil {
-			return err
+			return rest, err
 		}
 		p = rest
 	}
-	return nil
+	return nil, nil
 }
 
 // linePiece takes a piece without newline; last says that the line ends behind it.
@@ -111,7 +111,7 @@ func (d *decoder) linePiece(piece []byte, last bool, to frames) error {
 	return to.frame(line)
 }
 
-func (d *decoder) decodeLength(p []byte, to frames) error {
+func (d *decoder) decodeLength(p []byte, to frames) (rest []byte, err error) {
 	for len(p) > 0 {
 		if d.skip > 0 {
 			n := min(d.skip, len(p))
@@ -124,20 +124,20 @@ func (d *decoder) decodeLength(p []byte, to frames) error {
 			d.have += n
 			p = p[n:]
 			if d.have < len(d.header) {
-				return nil
+				return nil, nil
 			}
 			if err := d.begin(to); err != nil {
-				return err
+				return p, err
 			}
 			continue
 		}
 		n := min(d.length-len(d.part), len(p))
 		if err := d.lengthPiece(p[:n], to); err != nil {
-			return err
+			return p[n:], err
 		}
 		p = p[n:]
 	}
-	return nil
+	return nil, nil
 }
 
 // begin takes a complete header.

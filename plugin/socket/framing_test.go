@@ -37,7 +37,7 @@ func decodePieces(t *testing.T, framing shared.Framing, limit int, stream, cuts 
 			n = min(n, int(cuts[i%len(cuts)])+1)
 		}
 		piece := bytes.Clone(stream[:n])
-		err = d.decode(piece, s)
+		_, err = d.decode(piece, s)
 		clear(piece) // what was kept must be a copy
 		stream = stream[n:]
 		if cap(d.part) > limit+1 || int64(cap(d.part)) != hold.used.Load() {
@@ -113,7 +113,7 @@ func TestMemoryFollowsWhatArrived(t *testing.T) {
 	hold := &budget{bound: math.MaxInt64}
 	for framing, start := range map[shared.Framing]string{shared.FramingLength32: "\x00\x10\x00\x00abc", shared.FramingLine: "abc"} {
 		d := newDecoder(framing, 1<<20, hold)
-		if err := d.decode([]byte(start), &seen{}); err != nil || cap(d.part) > 64 {
+		if _, err := d.decode([]byte(start), &seen{}); err != nil || cap(d.part) > 64 {
 			t.Fatalf("%s: holds %d bytes, %v", framing, cap(d.part), err)
 		}
 	}
@@ -133,7 +133,7 @@ func TestIncompleteMessagesAreBoundedTogether(t *testing.T) {
 			d := newDecoder(framing, 2000, hold)
 			decoders = append(decoders, &d)
 			for _, piece := range []string{stream[:10], stream[10:900]} {
-				if err := d.decode([]byte(piece), s); err != nil {
+				if _, err := d.decode([]byte(piece), s); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -143,7 +143,7 @@ func TestIncompleteMessagesAreBoundedTogether(t *testing.T) {
 			t.Fatalf("%s: %d refused, %d bytes held of %d", framing, refused, hold.used.Load(), hold.bound)
 		}
 		for _, d := range decoders {
-			if err := d.decode([]byte(stream[900:]+end), s); err != nil {
+			if _, err := d.decode([]byte(stream[900:]+end), s); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -205,7 +205,7 @@ func BenchmarkDecode(b *testing.B) {
 			b.SetBytes(int64(len(stream)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := d.decode(stream, count); err != nil {
+				if _, err := d.decode(stream, count); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -26,7 +26,8 @@ type listener struct {
 	callback func(conn int, from unix.Sockaddr)
 	accept   func() (conn int, from unix.Sockaddr, err error)
 	round    round
-	spare    int           // a descriptor kept to be able to refuse when there are none left; -1 without
+	spare    int // a descriptor kept to be able to refuse when there are none left; -1 without
+	gate     gate
 	gone     chan struct{} // closed when run has ended
 }
 
@@ -63,10 +64,15 @@ func newListener(s *SocketService, sock plugin.Socket, callback func(int, unix.S
 
 // awaitDatagram returns when a datagram waits.
 func (l *listener) awaitDatagram() error {
-	if err := l.raw.Read(func(fd uintptr) bool { return readable(int(fd)) }); err != nil {
-		return os.ErrClosed
+	return ended(l.raw.Read(func(fd uintptr) bool { return readable(int(fd)) }))
+}
+
+// ended is what the end of a wait means: interrupted, or closed.
+func ended(err error) error {
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
 	}
-	return nil
+	return os.ErrClosed
 }
 
 // tuneTCP sets on the listener what its connections inherit.
@@ -85,14 +91,33 @@ func tuneTCP(fd int) error {
 }
 
 // close ends run; it may be called more than once.
-func (l *listener) close() { l.file.Close() }
+func (l *listener) close() {
+	l.file.Close()
+	l.gate.open() // a loop that stands finds the file closed
+}
+
+// interrupt ends the wait of a loop that is to stand.
+func (l *listener) interrupt() { l.file.SetReadDeadline(longAgo) }
+
+// stand waits while others have the service's clients.
+func (l *listener) stand() error {
+	l.gate.stop()
+	return l.file.SetReadDeadline(time.Time{}) // interrupt has set one
+}
 
 func (l *listener) run() {
 	defer l.service.tasks.Done()
 	defer close(l.gone)
+	defer l.gate.end()
 	defer l.end()
 	wait := time.Duration(0)
 	for {
+		// Asked after each deadline that was taken off, else it could be that of interrupt.
+		for l.gate.wanted() {
+			if l.stand() != nil {
+				return
+			}
+		}
 		conn, from, err := l.accept()
 		switch {
 		case err == nil:
@@ -101,6 +126,10 @@ func (l *listener) run() {
 			l.callback(conn, from)
 			l.round.end()
 		case errors.Is(err, errTaken):
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if l.stand() != nil {
+				return
+			}
 		case errors.Is(err, os.ErrClosed), err == unix.EINVAL: // the manager ended it, for all
 			return
 		case (err == unix.EMFILE || err == unix.ENFILE) && l.refuse():
@@ -136,7 +165,7 @@ func (l *listener) acceptNext() (conn int, from unix.Sockaddr, err error) {
 		return err != unix.EAGAIN
 	})
 	if rerr != nil {
-		return -1, nil, os.ErrClosed
+		return -1, nil, ended(rerr)
 	}
 	if !leave {
 		return conn, from, err

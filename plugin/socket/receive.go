@@ -53,13 +53,16 @@ func (s *SocketService) respond(client plugin.Client, address string, message []
 func (s *SocketService) call(client plugin.Client, address string, message []byte) (response []byte, err error) {
 	ctx, end := s.calls.begin(s.host.HandlerTimeout())
 	defer end()
-	defer func() {
-		if p := recover(); p != nil {
-			s.host.Logger().Error("OnReceivedMessage panicked", "client", client.ID(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			response, err = nil, shared.Errorf(shared.CodeUnsupported, "the service failed on this message: its log says where")
-		}
-	}()
+	defer s.recovered("OnReceivedMessage", client, &err)
 	return s.config.OnReceivedMessage(ctx, message, address, client)
+}
+
+// recovered makes an error of a panic of the author's code; it is deferred.
+func (s *SocketService) recovered(function string, client plugin.Client, err *error) {
+	if p := recover(); p != nil {
+		s.host.Logger().Error(function+" panicked", "client", client.ID(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		*err = shared.Errorf(shared.CodeUnsupported, "the service failed on this message: its log says where")
+	}
 }
 
 // SendMessage sends message, framed and otherwise as it is, to a client: a stream's is

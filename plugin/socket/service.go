@@ -21,7 +21,7 @@ var (
 	errMoved      = errors.New("another process reads its slot")
 )
 
-// SocketService is a plugin.Service on sockets, and a Drainer, SlotReader and
+// SocketService is a plugin.Service on sockets, and a Drainer, Handover, SlotReader and
 // HealthChecker. All methods are safe for concurrent use. Source: the seed's
 // services.SocketService.
 type SocketService struct {
@@ -49,11 +49,13 @@ type SocketService struct {
 	listeners map[*listener]struct{}
 	streams   map[*stream]struct{}
 	slots     map[int]*slot
+	moving    *moveOut // what the last MoveOut has stopped
 }
 
 var (
 	_ plugin.Service       = (*SocketService)(nil)
 	_ plugin.Drainer       = (*SocketService)(nil)
+	_ plugin.Handover      = (*SocketService)(nil)
 	_ plugin.SlotReader    = (*SocketService)(nil)
 	_ plugin.HealthChecker = (*SocketService)(nil)
 )
@@ -72,6 +74,7 @@ func New(config Config) *SocketService {
 	if config.FormatsOut == nil {
 		config.FormatsOut = builtInFormats
 	}
+	config.Handover = true
 	return &SocketService{
 		config:    config,
 		listeners: make(map[*listener]struct{}),

@@ -4,11 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -29,12 +26,10 @@ type slot struct {
 
 	mu      sync.Mutex
 	sources map[sourceKey]*source // guarded by mu
-	drops   uint32                // the kernel's count when last seen; guarded by mu
+	drops   drops                 // guarded by mu
 
 	reader   *slotReader // guarded by service.assigning
-	left     bool        // was read before; guarded by service.assigning
-	reading  atomic.Bool
-	refusals rate // the reader's
+	refusals refusals    // the reader's
 }
 
 func newSlot(s *SocketService, number int, sock plugin.Socket) (*slot, error) {
@@ -51,22 +46,22 @@ func newSlot(s *SocketService, number int, sock plugin.Socket) (*slot, error) {
 		}
 	}
 	sl.buffers = &sync.Pool{New: func() any { b := make([]byte, sl.size); return &b }}
-	sl.seeDrops(false)
+	sl.seeDrops()
 	return sl, nil
 }
 
 // AssignSlots reads exactly the slots whose bits are set, and returns once it has
-// stopped reading all others. The sources heard on those are retired: their datagrams
-// go to another process, where they are new clients; only what is owed to them still
-// goes out from here. Source: plugin.SlotReader.
+// stopped reading all others. The sources heard on those that did not move are retired:
+// their datagrams go to another process, where they are new clients; only what is owed to
+// them still goes out from here. Source: plugin.SlotReader.
 func (s *SocketService) AssignSlots(slots uint64) error {
 	s.assigning.Lock()
 	defer s.assigning.Unlock()
 	all := s.allSlots()
 	for _, sl := range all {
-		if slots&(1<<sl.number) == 0 {
-			sl.stop()
-			sl.forget(func(*source) bool { return true }, func(src *source) { src.client.Retire(errMoved) })
+		// A slot that is not read may have sources that are about to come with it.
+		if slots&(1<<sl.number) == 0 && sl.stop() {
+			sl.forget((*source).stays, func(src *source) { src.client.Retire(errMoved) })
 		}
 	}
 	var errs []error
@@ -82,66 +77,4 @@ func (s *SocketService) allSlots() []*slot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Collect(maps.Values(s.slots))
-}
-
-// slotReader reads a slot through a descriptor of its own: one that is registered
-// with the poller only while it is read, as siblings' datagrams would wake it.
-type slotReader struct {
-	slot *slot
-	file *os.File
-	raw  syscall.RawConn
-	gone chan struct{}
-
-	tryRead func(fd uintptr) bool
-	buffer  *[]byte // held while there is something to read
-	control [128]byte
-	got     datagram
-	err     error
-	touched []*source
-}
-
-// start reads the slot from now on. The caller holds service.assigning.
-func (sl *slot) start() error {
-	if sl.reader != nil {
-		return nil
-	}
-	file, err := duplicate(sl.socket)
-	if err != nil {
-		return err
-	}
-	raw, err := file.SyscallConn()
-	if err != nil {
-		file.Close()
-		return fmt.Errorf("read socket %s: %w", sl.socket.Name, err)
-	}
-	r := &slotReader{slot: sl, file: file, raw: raw, gone: make(chan struct{})}
-	r.tryRead = r.readDatagram
-	sl.service.mu.Lock()
-	ok := sl.service.beginLocked()
-	sl.service.mu.Unlock()
-	if !ok {
-		file.Close()
-		return fmt.Errorf("read socket %s: %w", sl.socket.Name, errNotServing)
-	}
-	if sl.left { // others have counted meanwhile
-		sl.seeDrops(false)
-	}
-	sl.left = true
-	sl.reader = r
-	sl.reading.Store(true)
-	go r.run()
-	return nil
-}
-
-// stop returns when the slot is not read any more. The caller holds
-// service.assigning.
-func (sl *slot) stop() {
-	if sl.reader == nil {
-		return
-	}
-	sl.reader.file.Close()
-	<-sl.reader.gone
-	sl.reader = nil
-	sl.reading.Store(false)
-	sl.seeDrops(true)
 }

@@ -35,7 +35,7 @@ func (s *SocketService) AddSockets(sockets []plugin.Socket) error {
 		case kind == unix.SOCK_DGRAM:
 			err = s.addSlot(sock)
 		default:
-			err = s.AddAcceptHandler(sock, func(conn int, from unix.Sockaddr) { s.connect(conn, from, kind) })
+			err = s.AddAcceptHandler(sock, func(conn int, from unix.Sockaddr) { s.connect(conn, from) })
 		}
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"iter"
 	"net/netip"
 	"strconv"
 	"sync/atomic"
@@ -22,16 +23,22 @@ type sourceKey struct {
 type source struct {
 	slot    *slot
 	key     sourceKey
-	local   netip.Addr // the address it asked, on a wildcard socket
-	next    *source    // same key, other local; guarded by slot.mu
+	asked   ancillary // the address it asked, on a wildcard socket
+	next    *source   // same key, other address asked; guarded by slot.mu
 	client  plugin.Client
 	address string
 	to      unix.Sockaddr
 	control []byte
 	seen    int64 // when it was last heard, Unix nanoseconds; guarded by slot.mu
 	touched bool  // the reader's: has something to flush
-	closed  atomic.Bool
-	full    time.Time // since when the receiver takes nothing, zero while it does; Write's
+
+	given  bool     // is on its way to another process; guarded by slot.mu
+	asleep bool     // has come from another process, which may still speak for it; guarded by slot.mu
+	left   [][]byte // messages to be taken when it is awake, before all others; guarded by slot.mu
+
+	closed      atomic.Bool
+	interrupted atomic.Bool
+	full        time.Time // since when the receiver takes nothing, zero while it does; Write's
 }
 
 func keyOf(from unix.Sockaddr) (key sourceKey) {
@@ -75,27 +82,41 @@ func (sl *slot) sourceOf(d *datagram, now int64) (*source, error) {
 	if src != nil {
 		return src, nil
 	}
-	src = &source{slot: sl, key: key, local: d.anc.local, address: key.name(), to: d.from, control: sl.answerFrom(d.anc), seen: now}
+	src = sl.newSource(d.from, d.anc)
+	src.seen = now
 	var err error
-	if key == (sourceKey{}) {
-		src.client, err = sl.service.endpoint.Connect(src.address, nil)
-	} else {
-		src.client, err = sl.service.endpoint.Connect(src.address, src)
-	}
-	if err != nil {
+	if src.client, err = sl.service.endpoint.Connect(src.address, src.writer()); err != nil {
 		return nil, err
 	}
-	sl.mu.Lock()
-	src.next = sl.sources[key]
-	sl.sources[key] = src
-	sl.mu.Unlock()
+	sl.add(src)
 	return src, nil
+}
+
+// newSource makes a source that is in no table yet.
+func (sl *slot) newSource(from unix.Sockaddr, asked ancillary) *source {
+	key := keyOf(from)
+	return &source{slot: sl, key: key, asked: asked, address: key.name(), to: from, control: sl.answerFrom(asked)}
+}
+
+// writer is the way back, nil without one.
+func (src *source) writer() plugin.Writer {
+	if src.key == (sourceKey{}) {
+		return nil
+	}
+	return src
+}
+
+func (sl *slot) add(src *source) {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	src.next = sl.sources[src.key]
+	sl.sources[src.key] = src
 }
 
 // find returns a known source, or nil. The caller holds sl.mu.
 func (sl *slot) find(key sourceKey, local netip.Addr) *source {
 	src := sl.sources[key]
-	for src != nil && src.local != local {
+	for src != nil && src.asked.local != local {
 		src = src.next
 	}
 	return src
@@ -110,6 +131,7 @@ func (sl *slot) remove(gone *source, cause error) {
 func endSource(cause error) func(*source) {
 	return func(src *source) {
 		src.closed.Store(true)
+		src.release()
 		src.client.Close(cause)
 	}
 }
@@ -151,6 +173,32 @@ func (sl *slot) unlink(key sourceKey, gone func(*source) bool, closed []*source)
 		sl.sources[key] = kept
 	}
 	return closed
+}
+
+// all goes through the table. The caller holds sl.mu and changes no chain.
+func (sl *slot) all() iter.Seq[*source] {
+	return func(yield func(*source) bool) {
+		for _, src := range sl.sources {
+			for ; src != nil; src = src.next {
+				if !yield(src) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// leaving marks the sources that can go to another process as given.
+func (sl *slot) leaving() (all []*source) {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	for src := range sl.all() {
+		if src.stays() && !src.closed.Load() {
+			src.given = true
+			all = append(all, src)
+		}
+	}
+	return all
 }
 
 // sourceAt returns the client of the datagram source with the given address.

@@ -16,12 +16,17 @@ import (
 // kernel does not say when there is room. Source: plugin.Writer.
 func (src *source) Write(messages [][]byte, wait bool) (n int, err error) {
 	for _, m := range messages {
+		if src.interrupted.Load() {
+			return n, plugin.ErrWouldBlock
+		}
 		err := src.send(m)
 		if err == unix.EAGAIN {
-			if !wait {
+			if wait {
+				err = src.sendLater(m)
+			}
+			if !wait || src.interrupted.Load() && err == unix.EAGAIN {
 				return n, plugin.ErrWouldBlock
 			}
-			err = src.sendLater(m)
 		}
 		if err == nil {
 			src.full = time.Time{}
@@ -34,10 +39,15 @@ func (src *source) Write(messages [][]byte, wait bool) (n int, err error) {
 	return n, nil
 }
 
+// Interrupt ends a Write that waits, within maxRetryPause, and every later one at its
+// start. Source: plugin.InterruptedWriter.
+func (src *source) Interrupt() { src.interrupted.Store(true) }
+
 // Close ends a Write that waits, and forgets the source. Source: plugin.Writer.
 func (src *source) Close() error {
 	if !src.closed.Swap(true) {
 		src.slot.drop(src)
+		src.release()
 	}
 	return nil
 }
@@ -74,7 +84,7 @@ func (src *source) sendLater(m []byte) error {
 	end := src.full.Add(src.slot.service.host.PushBack())
 	for wait := time.Millisecond; ; wait = min(2*wait, maxRetryPause) {
 		left := time.Until(end)
-		if left <= 0 {
+		if left <= 0 || src.interrupted.Load() {
 			return unix.EAGAIN
 		}
 		if !src.slot.service.pause(min(wait, left)) {
@@ -97,30 +107,4 @@ func (src *source) failure(err error, size int) error {
 		return err
 	}
 	return shared.Errorf(shared.CodeNoSuchEntity, "%s cannot be reached: %v", src.address, err)
-}
-
-// refuse answers a datagram whose source does not become a client, at most 100 times
-// a second for a socket, so that no flood is reflected.
-func (sl *slot) refuse(d *datagram, payload []byte, e *shared.Error, now int64) {
-	sl.service.host.CountDrop(e.Code, 1)
-	if d.from == nil || !sl.refusals.allow(now) {
-		return
-	}
-	if answer := sl.service.refusal(sl.service.idOf(payload), e); answer != nil {
-		unix.SendmsgN(sl.socket.FD, answer, sl.answerFrom(d.anc), d.from, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-	}
-}
-
-// rate allows 100 a second. Not safe for concurrent use.
-type rate struct {
-	second int64
-	used   int
-}
-
-func (r *rate) allow(now int64) bool {
-	if second := now / int64(time.Second); second != r.second {
-		r.second, r.used = second, 0
-	}
-	r.used++
-	return r.used <= 100
 }

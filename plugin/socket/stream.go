@@ -3,17 +3,16 @@ package socket
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/antano/antano/plugin"
-	"github.com/antano/antano/shared"
 )
 
 var errIdle = errors.New("idle_timeout is over")
@@ -28,7 +27,13 @@ type stream struct {
 	packets bool
 	tcp     bool
 	client  plugin.Client
+	gate    gate
+
+	// The reader's, and whose who has stopped it at the gate.
 	decoder decoder
+	waiting time.Time // since when input is waited for; zero while there is some
+	parked  [][]byte  // messages that were read and not taken
+	unread  []byte    // input behind them
 
 	// What the last read left; a buffer is held only from a read to its end.
 	tryRead func(fd uintptr) bool
@@ -36,41 +41,60 @@ type stream struct {
 	big     []byte // seqpacket: a packet that does not fit a buffer
 	n       int
 	err     error
-	out     output // Write's
+
+	out      output       // Write's
+	lingered atomic.Int64 // since when Unsent waits for the peer, Unix nanoseconds
 }
 
 var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 
-// connect makes a client of an accepted connection, or refuses it.
-func (s *SocketService) connect(conn int, from unix.Sockaddr, kind int) {
+// newStream makes a stream of a connection, which is its own from now on.
+func (s *SocketService) newStream(conn int, address string) (*stream, error) {
 	file := os.NewFile(uintptr(conn), "connection")
 	raw, err := file.SyscallConn()
 	if err != nil {
 		file.Close()
-		return
+		return nil, fmt.Errorf("use the connection of %s: %w", address, err)
 	}
-	c := &stream{service: s, file: file, raw: raw, address: peerName(conn, from), packets: kind == unix.SOCK_SEQPACKET}
-	switch from.(type) {
-	case *unix.SockaddrInet4, *unix.SockaddrInet6:
-		c.tcp = true
-	}
+	c := &stream{service: s, file: file, raw: raw, address: address, packets: s.kind == unix.SOCK_SEQPACKET}
 	c.decoder = newDecoder(s.params.FramingIn, s.params.Limits.MaxMessageBytes, &s.partial)
 	c.tryRead, c.out.try = c.readPiece, c.writeSome
 	if c.packets {
 		c.tryRead = c.readPacket
 	}
+	return c, nil
+}
+
+// connect makes a client of an accepted connection, or refuses it.
+func (s *SocketService) connect(conn int, from unix.Sockaddr) {
+	c, err := s.newStream(conn, peerName(conn, from))
+	if err != nil {
+		s.host.Logger().Warn("cannot use a connection", "err", err)
+		return
+	}
+	switch from.(type) {
+	case *unix.SockaddrInet4, *unix.SockaddrInet6:
+		c.tcp = true
+	}
 	if c.client, err = s.endpoint.Connect(c.address, c); err != nil {
 		s.refuseLater(c, err)
 		return
 	}
+	if !s.begin(c) {
+		c.client.Close(errStopped)
+	}
+}
+
+// begin reads a client's connection from now on, or closes it when the service has closed.
+func (s *SocketService) begin(c *stream) bool {
 	s.clients.Add(1)
 	if !s.own(c) {
-		c.client.Close(errStopped)
-		file.Close()
+		c.file.Close()
 		s.clients.Add(-1)
-		return
+		return false
 	}
 	go c.run()
+	return true
 }
 
 // own makes Close end c and wait for its goroutine.
@@ -105,97 +129,4 @@ func peerName(conn int, from unix.Sockaddr) string {
 		return fmt.Sprintf("pid %d uid %d", peer.Pid, peer.Uid)
 	}
 	return "unknown"
-}
-
-// run reads until the end of the connection.
-func (c *stream) run() {
-	defer c.service.disown(c)
-	defer c.service.clients.Add(-1)
-	defer c.decoder.release()
-	cause := c.serve()
-	switch {
-	case cause == io.EOF:
-		cause = nil
-		c.finish()
-	case errors.Is(cause, errAbsurdLength):
-		c.settle()
-		defer c.linger()
-	}
-	c.client.Close(cause)
-}
-
-// serve receives messages until reading or receiving fails.
-func (c *stream) serve() error {
-	for {
-		if err := c.read(); err != nil {
-			return err
-		}
-		var err error
-		if c.packets {
-			err = c.packet()
-		} else {
-			err = c.decoder.decode(c.buffer[:c.n], c)
-		}
-		c.putBuffer()
-		c.client.Flush()
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// frame and reject are what the decoder found.
-func (c *stream) frame(p []byte) error { return c.service.received(c.client, c.address, p) }
-
-func (c *stream) reject(code shared.Code, text string) { c.client.Reject(code, text) }
-
-// read waits for the next piece or packet; its buffer is held until putBuffer.
-func (c *stream) read() error {
-	if c.service.idle > 0 {
-		if err := c.file.SetReadDeadline(time.Now().Add(c.service.idle)); err != nil {
-			return err
-		}
-	}
-	err := c.raw.Read(c.tryRead)
-	if err == nil {
-		err = c.err
-	}
-	if err != nil {
-		c.putBuffer()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return errIdle
-		}
-	}
-	return err
-}
-
-func (c *stream) readPiece(fd uintptr) bool {
-	c.takeBuffer()
-	for {
-		c.n, c.err = unix.Read(int(fd), c.buffer[:])
-		switch {
-		case c.err == unix.EINTR:
-			continue
-		case c.err == unix.EAGAIN:
-			c.putBuffer()
-			return false
-		case c.err == nil && c.n == 0:
-			c.err = io.EOF
-		}
-		return true
-	}
-}
-
-func (c *stream) takeBuffer() {
-	if c.buffer == nil {
-		c.buffer = readBuffers.Get().(*[readSize]byte)
-	}
-}
-
-func (c *stream) putBuffer() {
-	c.big = nil
-	if c.buffer != nil {
-		readBuffers.Put(c.buffer)
-		c.buffer = nil
-	}
 }

@@ -1,6 +1,9 @@
 package socket
 
 import (
+	"errors"
+	"os"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/antano/antano/plugin"
@@ -28,7 +31,7 @@ func (c *stream) Write(messages [][]byte, wait bool) (n int, err error) {
 		err = o.err
 	}
 	o.unwritten = unwritten{}
-	if err == unix.EAGAIN {
+	if err == unix.EAGAIN || errors.Is(err, os.ErrDeadlineExceeded) {
 		err = plugin.ErrWouldBlock
 	}
 	return n, err
@@ -44,22 +47,17 @@ func (c *stream) writeSome(fd uintptr) bool {
 	return o.err != unix.EAGAIN || !o.wait
 }
 
-// Close ends the connection and with it its reader and a Write that waits. Source:
-// plugin.Writer.
-func (c *stream) Close() error { return c.file.Close() }
+// Interrupt ends a Write that waits, and every later one at its start. Source:
+// plugin.InterruptedWriter.
+func (c *stream) Interrupt() { c.file.SetWriteDeadline(longAgo) }
 
-// Unsent is what the peer has not acknowledged: closing a TCP connection with input that
-// nobody has read discards it. Source: plugin.UnsentWriter, tcp(7) SIOCOUTQ.
-func (c *stream) Unsent() (n int) {
-	if !c.tcp {
-		return 0
-	}
-	c.raw.Control(func(fd uintptr) {
-		if queued, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
-			n = queued
-		}
-	})
-	return n
+// Close ends the connection and with it its reader and a Write that waits. It closes
+// the descriptor alone: a process that the client has moved to keeps the connection.
+// Source: plugin.Writer.
+func (c *stream) Close() error {
+	err := c.file.Close()
+	c.gate.open() // a reader that stands finds it closed
+	return err
 }
 
 // unwritten is what is left of messages; the slice and its bytes are the caller's

@@ -14,10 +14,8 @@ func (s *SocketService) sweep() {
 	for s.pause(every) {
 		silent := time.Now().Add(-s.idle).UnixNano()
 		for _, sl := range s.allSlots() {
-			sl.forget(func(src *source) bool { return src.seen < silent }, endSource(errIdle))
-			if sl.reading.Load() {
-				sl.seeDrops(true)
-			}
+			sl.forget(func(src *source) bool { return src.seen < silent && src.stays() }, endSource(errIdle))
+			sl.seeDrops()
 		}
 	}
 }

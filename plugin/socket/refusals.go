@@ -1,0 +1,44 @@
+package socket
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/antano/antano/shared"
+)
+
+const (
+	maxRefusals = 100  // answers to one source in a second
+	maxRefused  = 1024 // sources that are counted apart
+)
+
+// refuse answers a datagram whose source does not become a client, at most 100 times
+// a second for a source, so that no flood is reflected.
+func (sl *slot) refuse(d *datagram, payload []byte, e *shared.Error, now int64) {
+	sl.service.host.CountDrop(e.Code, 1)
+	if d.from == nil || !sl.refusals.allow(keyOf(d.from), now) {
+		return
+	}
+	if answer := sl.service.refusal(sl.service.idOf(payload), e); answer != nil {
+		unix.SendmsgN(sl.socket.FD, answer, sl.answerFrom(d.anc), d.from, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	}
+}
+
+// refusals counts the answers of this second to sources that are no clients. Those that
+// do not fit the table share one count. Not safe for concurrent use.
+type refusals struct {
+	second int64
+	used   map[sourceKey]int
+}
+
+func (r *refusals) allow(key sourceKey, now int64) bool {
+	if second := now / int64(time.Second); second != r.second || r.used == nil {
+		r.second, r.used = second, make(map[sourceKey]int)
+	}
+	if _, known := r.used[key]; !known && len(r.used) >= maxRefused {
+		key = sourceKey{}
+	}
+	r.used[key]++
+	return r.used[key] <= maxRefusals
+}

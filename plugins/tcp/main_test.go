@@ -11,7 +11,7 @@ func TestDescription(t *testing.T) {
 	if d.ServiceType != "tcp" || d.Name != shared.PluginPrefix+d.ServiceType || d.Transport != shared.TransportTCP {
 		t.Errorf("describes itself as %+v", d)
 	}
-	if !d.CanSend || d.Handler || d.Handover || d.Settings != nil || d.Version == "" {
+	if !d.CanSend || d.Handler || !d.Handover || d.Settings != nil || d.Version == "" {
 		t.Errorf("promises %+v", d)
 	}
 	for _, formats := range [][]shared.FormatID{d.FormatsIn, d.FormatsOut} {

@@ -20,11 +20,7 @@ func nothing(ctx context.Context, r *run) error {
 
 // victim picks a ready process of a service that may be disturbed.
 func (r *run) victim() (service string, p manager.ProcessStatus, err error) {
-	among := r.fault.targets
-	if len(among) == 0 {
-		among = targets
-	}
-	service = among[r.random.IntN(len(among))]
+	service = r.target()
 	st, err := r.server.Status()
 	if err != nil {
 		return "", p, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,8 @@ type fault struct {
 	limits string // of the services that are disturbed
 	// once says that do goes on for the whole time by itself; else it is repeated.
 	once bool
+	// alone says that it needs params of its own, and is no part of a mixture.
+	alone bool
 	// targets are the services that are disturbed; all when empty.
 	targets []string
 	// planned says that it must cost nobody anything.
@@ -30,7 +33,6 @@ type fault struct {
 // traffic changes what clients do during a fault.
 type traffic struct {
 	ids float64 // part of the messages with an id; 0 is half, below 0 none
-	pad int
 }
 
 // options are the same for all faults of one program run.
@@ -51,12 +53,26 @@ var faults = []fault{
 	{name: "sigkill", says: "SIGKILL of a process", params: quickRestart, crash: true, do: sigkill},
 	{name: "sigsegv", says: "SIGSEGV, SIGBUS or SIGABRT of a process", params: quickRestart, crash: true, do: sigsegv},
 	{name: "sigstop", says: "SIGSTOP of a process, SIGCONT up to a second later", do: sigstop},
-	{name: "hang", says: "SIGSTOP of a process that health ends", crash: true, do: hang,
+	{name: "hang", says: "SIGSTOP of a process that health ends", crash: true, alone: true, do: hang,
 		params: quickRestart + "health: {interval: 200ms, timeout: 200ms, misses: 2}\n"},
-	{name: "crashloop", says: "a process is killed until it is failed; a probe brings it back", crash: true, do: crashLoop,
+	{name: "crashloop", says: "a process is killed until it is failed; a probe brings it back", crash: true, alone: true, do: crashLoop,
 		params: "restart: {delay: 1ms, max_delay: 5ms, limit: 3, window: 30s, probe: 500ms}\n"},
-	{name: "fullqueue", says: "a client does not read while others write to it as fast as they can, without ids", do: fullQueue,
+	{name: "restart", says: "a service or one process is restarted", planned: true, do: restart},
+	{name: "scale", says: "a service is scaled to 1, 8 and 2 processes", planned: true, do: scale},
+	{name: "reload", says: "a service is changed in params, and changed back", planned: true, do: reload},
+	{name: "badreload", says: "params that cannot be", planned: true, do: badReload},
+	{name: "newplugin", says: "a plugin binary changes on disk", planned: true, do: newPlugin},
+	{name: "badplugin", says: "a plugin binary on disk that cannot run", planned: true, do: badPlugin},
+	{name: "fullqueue", says: "a client does not read while others write to it as fast as they can, without ids", do: fullQueue, alone: true,
 		limits: smallQueues, traffic: traffic{ids: -1}},
-	{name: "fullqueue-id", says: "the same, and every message has an id", do: fullQueue, limits: smallQueues, traffic: traffic{ids: 1}},
+	{name: "fullqueue-id", says: "the same, and every message has an id", do: fullQueue, alone: true, limits: smallQueues, traffic: traffic{ids: 1}},
+	{name: "upgrade", says: "the antano binary changes on disk and the manager becomes it", planned: true, do: upgrade},
+	{name: "managerkill", says: "SIGKILL of the manager, a successor up to half a second later", manager: true, do: managerKill},
 	{name: "overrun", says: "more datagrams than a stopped process can take", do: overrun},
 }
+
+// mixture is what does all the others.
+var mixture = fault{name: "mixed", says: "all of these that need no params of their own", params: quickRestart, crash: true, manager: true, do: mixed}
+
+// all lists every fault in the order in which they run.
+func all() []fault { return append(slices.Clone(faults), mixture) }

@@ -41,7 +41,7 @@ func chaos(ctx context.Context, args []string) error {
 	flags.Usage = func() {
 		fmt.Fprintln(flags.Output(), "usage: chaos [flags]")
 		flags.PrintDefaults()
-		for _, f := range faults {
+		for _, f := range all() {
 			fmt.Fprintf(flags.Output(), "  %-12s %s\n", f.name, f.says)
 		}
 	}
@@ -85,14 +85,14 @@ func chaos(ctx context.Context, args []string) error {
 // choose returns the faults with these names.
 func choose(names string) (chosen []fault, err error) {
 	if names == "" {
-		return faults, nil
+		return all(), nil
 	}
 	for _, name := range strings.Split(names, ",") {
-		i := slices.IndexFunc(faults, func(f fault) bool { return f.name == name })
+		i := slices.IndexFunc(all(), func(f fault) bool { return f.name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("there is no fault %q; -h lists them", name)
 		}
-		chosen = append(chosen, faults[i])
+		chosen = append(chosen, all()[i])
 	}
 	return chosen, nil
 }

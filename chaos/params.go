@@ -46,7 +46,7 @@ func (r *run) fleetConfig(l traffic) load.Config {
 		return load.Service{Name: name, Network: networks[name], Address: r.addresses[name]}
 	}
 	cfg := load.Config{
-		Each: 3, Handler: load.Service{Name: "echo"}, Rate: 30, IDs: l.ids, Pad: l.pad, Groups: 3, Seed: r.seed,
+		Each: 3, Handler: load.Service{Name: "echo"}, Rate: 30, IDs: l.ids, Pad: 100, Groups: 3, Seed: r.seed,
 		Dir: filepath.Dir(r.server.RuntimeDir()), Book: r.book,
 		Calm: [][2]load.Service{{at("calm-tcp"), at("calm-unix")}, {at("calm-unix"), at("calm-tcp")}},
 	}

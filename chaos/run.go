@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/antano/antano/chaos/internal/ledger"
@@ -29,6 +30,8 @@ type run struct {
 	until     time.Time
 	repeats   int
 	replaced  []time.Duration // from a fault to its replacement
+	down      []load.Span     // when there was no manager
+	logs      []string        // of managers that are gone
 	drops     drops
 }
 
@@ -51,7 +54,7 @@ func disturb(ctx context.Context, f fault, o options) (res result, err error) {
 	r := &run{fault: f, binDir: o.binDir, seed: o.seed, random: rand.New(rand.NewPCG(o.seed, 0)), server: server,
 		addresses: map[string]string{}, book: ledger.New()}
 	defer func() {
-		err = errors.Join(err, keepLog(o.logs, f.name, r.server), r.server.Remove())
+		err = errors.Join(err, r.keepLog(o.logs), r.server.Remove())
 	}()
 	if err := server.Start(); err != nil {
 		return res, err
@@ -144,9 +147,7 @@ func (r *run) settle(ctx context.Context, res *result) {
 	res.Losses = r.fleet.Losses()
 	res.Drops = r.drops.byCode()
 	res.Median = r.fleet.Median()
-	for _, w := range r.fleet.Waits() {
-		res.Stall = max(res.Stall, w.Length())
-	}
+	res.Stall = stall(r.fleet.Waits(), r.down)
 	slices.Sort(r.replaced)
 	if n := len(r.replaced); n > 0 {
 		res.Replaced, res.ReplacedWorst = r.replaced[n/2], r.replaced[n-1]
@@ -199,9 +200,10 @@ func (r *run) stop() (left []string) {
 	return left
 }
 
-func keepLog(dir, name string, s *testserver.Server) error {
+func (r *run) keepLog(dir string) error {
 	if dir == "" {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(dir, name+".log"), []byte(s.Stderr.String()), 0o644)
+	logs := append(r.logs, r.server.Stderr.String())
+	return os.WriteFile(filepath.Join(dir, r.fault.name+".log"), []byte(strings.Join(logs, "\n")), 0o644)
 }

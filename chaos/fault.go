@@ -13,6 +13,8 @@ type fault struct {
 	// params goes behind the params of every run.
 	params string
 	limits string // of the services that are disturbed
+	// log is a file that standard error goes to, instead of where it is kept.
+	log string
 	// once says that do goes on for the whole time by itself; else it is repeated.
 	once bool
 	// alone says that it needs params of its own, and is no part of a mixture.
@@ -66,6 +68,7 @@ var faults = []fault{
 	{name: "fullqueue", says: "a client does not read while others write to it as fast as they can, without ids", do: fullQueue, alone: true,
 		limits: smallQueues, traffic: traffic{ids: -1}},
 	{name: "fullqueue-id", says: "the same, and every message has an id", do: fullQueue, alone: true, limits: smallQueues, traffic: traffic{ids: 1}},
+	{name: "logfull", says: "no room for a line of the log while processes are killed", params: quickRestart, log: "/dev/full", crash: true, alone: true, do: sigkill},
 	{name: "upgrade", says: "the antano binary changes on disk and the manager becomes it", planned: true, do: upgrade},
 	{name: "managerkill", says: "SIGKILL of the manager, a successor up to half a second later", manager: true, do: managerKill},
 	{name: "overrun", says: "more datagrams than a stopped process can take", do: overrun},

@@ -24,6 +24,7 @@ type result struct {
 	Noise         time.Duration  `json:"noise_ns"`  // worst of this machine without a server
 	Replaced      time.Duration  `json:"replaced_ns"`
 	ReplacedWorst time.Duration  `json:"replaced_worst_ns"`
+	Grown         int            `json:"descriptors_grown"` // of the manager
 	Leftovers     []string       `json:"leftovers,omitempty"`
 	Unmet         []string       `json:"unmet,omitempty"` // bars
 }
@@ -52,6 +53,7 @@ func (r *result) judge(f fault, strict bool) {
 	bar(f.crash || r.WithProcess == 0, "%d lost with a process", r.WithProcess)
 	bar(f.manager || r.WithManager == 0, "%d lost with the manager", r.WithManager)
 	bar(!f.planned || r.Losses.Broken == 0, "%d connections broken by a planned operation", r.Losses.Broken)
+	bar(r.Grown <= 0, "the manager has %d descriptors more than before", r.Grown)
 	bar(len(r.Leftovers) == 0, "leftovers: %q", r.Leftovers)
 	bar(len(r.Unexpected) == 0, "unexpected: %q", r.Unexpected)
 	bar(r.Sent > 0 && r.Repeats > 0, "nothing was sent or done")

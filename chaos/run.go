@@ -33,6 +33,7 @@ type run struct {
 	down      []load.Span     // when there was no manager
 	logs      []string        // of managers that are gone
 	drops     drops
+	files     int // descriptors of the manager before the load
 }
 
 const (
@@ -56,6 +57,14 @@ func disturb(ctx context.Context, f fault, o options) (res result, err error) {
 	defer func() {
 		err = errors.Join(err, r.keepLog(o.logs), r.server.Remove())
 	}()
+	if f.log != "" {
+		log, err := os.OpenFile(f.log, os.O_WRONLY, 0)
+		if err != nil {
+			return res, err
+		}
+		defer log.Close()
+		server.Cmd.Stderr = log
+	}
 	if err := server.Start(); err != nil {
 		return res, err
 	}
@@ -67,13 +76,17 @@ func disturb(ctx context.Context, f fault, o options) (res result, err error) {
 	noise := startNoise()
 	began := time.Now()
 	r.until = began.Add(o.duration)
-	if err := r.repeat(ctx); err != nil {
-		noise.stop()
-		return res, fmt.Errorf("%w\n%s", err, r.server.Stderr)
-	}
+	failed := r.repeat(ctx)
 	res = result{Fault: f.name, Seed: o.seed, Repeats: r.repeats, Seconds: time.Since(began).Seconds(), Noise: noise.stop()}
+	if failed != nil {
+		res.Unmet = append(res.Unmet, failed.Error())
+	}
+	if ctx.Err() != nil {
+		return res, ctx.Err()
+	}
 	r.settle(ctx, &res)
 	r.fleet.Stop()
+	res.Grown = r.grown(ctx)
 	res.Leftovers = r.stop()
 	res.judge(f, o.strict)
 	return res, nil
@@ -87,6 +100,7 @@ func (r *run) start(ctx context.Context) error {
 	for _, s := range st.Services {
 		r.addresses[s.Name] = s.Address
 	}
+	r.files = descriptors(r.server.PID())
 	t := r.fault.traffic
 	if t.ids == 0 {
 		t.ids = 0.5
@@ -98,7 +112,7 @@ func (r *run) start(ctx context.Context) error {
 	return nil
 }
 
-// repeat does the fault until time is up, with pauses that a test does not have.
+// repeat does the fault until time is up or it fails, with pauses.
 func (r *run) repeat(ctx context.Context) error {
 	for r.pause(ctx, 100*time.Millisecond, 300*time.Millisecond); time.Now().Before(r.until) && ctx.Err() == nil; {
 		if err := r.fault.do(ctx, r); err != nil {
@@ -152,6 +166,22 @@ func (r *run) settle(ctx context.Context, res *result) {
 	if n := len(r.replaced); n > 0 {
 		res.Replaced, res.ReplacedWorst = r.replaced[n/2], r.replaced[n-1]
 	}
+}
+
+// grown is how many descriptors more the manager has than before the load, once it has
+// had time to close them.
+func (r *run) grown(ctx context.Context) (more int) {
+	for deadline := time.Now().Add(quiet); time.Now().Before(deadline) && ctx.Err() == nil; pollAgain() {
+		if more = descriptors(r.server.PID()) - r.files; more <= 0 {
+			break
+		}
+	}
+	return more
+}
+
+func descriptors(pid int) int {
+	open, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	return len(open)
 }
 
 // ready reports whether all processes are.

@@ -29,19 +29,14 @@ func (b backend) Clients(ctx context.Context, service string) (any, error) {
 	defer cancel()
 	clients := []ClientStatus{}
 	for _, w := range svc.processes() {
-		i := w.instance()
-		if i == nil {
-			continue
-		}
-		err := i.proc.Clients(ctx, func(c launch.Client) {
-			clients = append(clients, ClientStatus{ID: uint64(c.ID), ProcessID: w.id, Address: c.Address, Connected: c.Connected,
-				MessagesIn: c.MessagesIn, MessagesOut: c.MessagesOut, QueuedBytes: c.QueuedBytes, Groups: c.Groups})
-		})
-		if errors.Is(err, launch.ErrExited) {
-			continue // its clients went with it
-		}
-		if err != nil {
-			return nil, fmt.Errorf("ask process %s for its clients: %w", w, err)
+		for _, i := range w.running() {
+			err := i.proc.Clients(ctx, func(c launch.Client) {
+				clients = append(clients, ClientStatus{ID: uint64(c.ID), ProcessID: w.id, Address: c.Address, Connected: c.Connected,
+					MessagesIn: c.MessagesIn, MessagesOut: c.MessagesOut, QueuedBytes: c.QueuedBytes, Groups: c.Groups})
+			})
+			if err != nil && !errors.Is(err, launch.ErrExited) { // whose clients went with it
+				return nil, fmt.Errorf("ask process %s for its clients: %w", w, err)
+			}
 		}
 	}
 	return clients, nil

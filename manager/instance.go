@@ -63,7 +63,7 @@ func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *insta
 		return nil, err
 	}
 	i.logs = newLogTap(s.book, event.Ref{Service: p.ID, Name: p.Name, Process: w.id, Generation: generation})
-	i.proc, err = launch.Start(ctx, launch.Spec{
+	proc, err := launch.Start(ctx, launch.Spec{
 		Path: sp.plan.Plugin.Path, Binary: sp.binary.File, Dir: dir,
 		Files: w.service.files(sp), StartTimeout: sp.params.Timeouts.Start,
 		Stdout: func(r io.Reader) { i.logs.read("stdout", r) },
@@ -78,6 +78,7 @@ func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *insta
 		}
 		return nil, err
 	}
+	w.launched(i, proc)
 	i.logs.pid(i.proc.PID())
 	i.link.Admit(i.proc.PID())
 	i.watch.Go(i.watchLink)

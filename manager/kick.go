@@ -59,18 +59,18 @@ func (b backend) Kick(ctx context.Context, client string) (any, error) {
 	return nil, fmt.Errorf("client %d %w; 'antano clients SERVICE' lists who is connected", n, control.ErrNotFound)
 }
 
-// kick ends a client of the process and reports whether it was there.
+// kick ends a client of the process, in whatever generation it is, and reports whether
+// it was there.
 func (w *worker) kick(ctx context.Context, id shared.ClientID) (bool, error) {
-	i := w.instance()
-	if i == nil {
-		return false, nil
+	for _, i := range w.running() {
+		found, err := i.proc.Kick(ctx, id)
+		switch {
+		case errors.Is(err, launch.ErrExited): // its clients went with it
+		case err != nil:
+			return false, fmt.Errorf("ask process %s: %w", w, err)
+		case found:
+			return true, nil
+		}
 	}
-	found, err := i.proc.Kick(ctx, id)
-	switch {
-	case errors.Is(err, launch.ErrExited): // its clients went with it
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("ask process %s: %w", w, err)
-	}
-	return found, nil
+	return false, nil
 }

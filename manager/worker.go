@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/antano/antano/manager/internal/event"
+	"github.com/antano/antano/manager/internal/launch"
 	"github.com/antano/antano/manager/internal/process"
 	"github.com/antano/antano/manager/internal/relay"
 	"github.com/antano/antano/manager/internal/restart"
@@ -135,6 +136,25 @@ func (w *worker) logStopped(log hclog.Logger, e process.Event) {
 
 // instance is that of the current generation, if there is one.
 func (w *worker) instance() *instance { return w.at(w.process.Status().Ref.Generation) }
+
+// launched makes an instance one that is running.
+func (w *worker) launched(i *instance, p *launch.Process) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i.proc = p
+}
+
+// running are the instances of all generations that were launched.
+func (w *worker) running() (all []*instance) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, i := range w.instances {
+		if i != nil && i.proc != nil {
+			all = append(all, i)
+		}
+	}
+	return all
+}
 
 // at is the instance of a generation, if there is one.
 func (w *worker) at(generation int) *instance {

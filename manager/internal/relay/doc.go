@@ -9,6 +9,10 @@
 // source is held back by the byte window of its lanes alone. A second goroutine
 // for each link writes what the socket would not take at once.
 //
+// While a process is replaced two of its links are up. A move hands the clients of
+// one link to another: a cut halts all readers for an instant, so that every message
+// is either before it in the one queue or behind it in the other.
+//
 // The Router owns all goroutines: Serve waits for them. Everything else is safe
 // for concurrent use and does not block unless it takes a context. Source:
 // docs/protocol.md "The relay link".

@@ -54,6 +54,7 @@ type Link struct {
 	pgid     int
 	ready    bool
 	draining bool
+	move     *move // that it has a part in
 
 	sources *registry // of its service
 

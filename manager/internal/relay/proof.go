@@ -22,8 +22,8 @@ type family struct {
 // peer is what the kernel says of the other end of a connection.
 type peer struct{ pid, pgid, uid int }
 
-// welcome proves the peer of conn and serves its link until that ends. It does not
-// close a conn that it refuses.
+// welcome proves the peer of conn and serves its link, or its part in a move, until
+// that ends. It does not close a conn that it refuses.
 func (r *Router) welcome(ctx context.Context, conn *net.UnixConn) error {
 	p, err := peerOf(conn)
 	if err != nil {
@@ -32,7 +32,7 @@ func (r *Router) welcome(ctx context.Context, conn *net.UnixConn) error {
 	if err := r.greet(p); err != nil {
 		return err
 	}
-	l, err := r.prove(ctx, conn, p)
+	l, first, err := r.prove(ctx, conn, p)
 	r.mu.Lock()
 	if f := r.families[p.pgid]; f != nil {
 		f.unproven--
@@ -40,6 +40,9 @@ func (r *Router) welcome(ctx context.Context, conn *net.UnixConn) error {
 	r.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("relay peer pid %d is refused: %w", p.pid, err)
+	}
+	if first.transfer {
+		return r.transfer(ctx, conn, l, first.Move)
 	}
 	sink, err := wire.NewSink(conn)
 	if err != nil {
@@ -89,33 +92,53 @@ func (r *Router) greet(p peer) error {
 	return nil
 }
 
-// prove reads the hello and finds its link. Not a byte more is read before it holds.
-func (r *Router) prove(ctx context.Context, conn *net.UnixConn, p peer) (*Link, error) {
+// opening is the first frame of a connection: a hello, or a transfer.
+type opening struct {
+	wire.Transfer
+	transfer bool
+}
+
+// prove reads the opening and finds its link. Not a byte more is read before it holds.
+func (r *Router) prove(ctx context.Context, conn *net.UnixConn, p peer) (*Link, opening, error) {
 	if err := conn.SetReadDeadline(time.Now().Add(helloTime)); err != nil {
-		return nil, err
+		return nil, opening{}, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	frame := make([]byte, wire.HelloSize)
-	if _, err := io.ReadFull(conn, frame); err != nil {
-		return nil, fmt.Errorf("its hello did not come: %w", err)
+	var o opening
+	if err := o.read(conn); err != nil {
+		return nil, opening{}, err
 	}
-	f, n, _, err := wire.Next(frame)
+	l, err := r.match(&o.Hello, p)
 	if err != nil {
-		return nil, err
+		return nil, opening{}, err
 	}
-	if n != len(frame) || f.Type != wire.TypeHello {
-		return nil, fmt.Errorf("%w: the first frame is not a hello", wire.ErrFrame)
+	return l, o, conn.SetReadDeadline(time.Time{})
+}
+
+func (o *opening) read(conn io.Reader) error {
+	frame := make([]byte, wire.TransferSize)
+	if _, err := io.ReadFull(conn, frame[:wire.HeaderSize]); err != nil {
+		return fmt.Errorf("its hello did not come: %w", err)
 	}
-	var h wire.Hello
-	if err := h.Parse(f.Body); err != nil {
-		return nil, err
-	}
-	l, err := r.match(&h, p)
+	_, _, size, err := wire.Next(frame[:wire.HeaderSize])
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return l, conn.SetReadDeadline(time.Time{})
+	switch t := wire.Type(frame[wire.HeaderSize-1]); {
+	case t == wire.TypeHello && size == wire.HelloSize:
+	case t == wire.TypeTransfer && size == wire.TransferSize:
+		o.transfer = true
+	default:
+		return fmt.Errorf("%w: the first frame is not a hello", wire.ErrFrame)
+	}
+	if _, err := io.ReadFull(conn, frame[wire.HeaderSize:size]); err != nil {
+		return fmt.Errorf("its hello did not come: %w", err)
+	}
+	if o.transfer {
+		return o.Transfer.Parse(frame[wire.HeaderSize:size])
+	}
+	return o.Hello.Parse(frame[wire.HeaderSize:size])
 }
 
 // match finds the expected link that h and p are right for.

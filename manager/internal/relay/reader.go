@@ -71,6 +71,10 @@ func (l *Link) frame(f wire.Frame) error {
 		return l.member(f)
 	case wire.TypeMoreSequences:
 		return l.moreSequences(f.Body)
+	case wire.TypeMoveReady:
+		return l.moveReady(f.Body)
+	case wire.TypeMoveAbort:
+		return l.moveAbort(f.Body)
 	case wire.TypeHello:
 		return fmt.Errorf("%w: a second hello", wire.ErrFrame)
 	}

@@ -50,8 +50,10 @@ type Router struct {
 	mu         sync.Mutex // guards what follows, and state and cause of every link
 	listed     map[int64][]uint16
 	expected   map[launchKey]*Link
-	families   map[int]*family                 // by process group
-	registries map[int64]*registry             // by service
+	families   map[int]*family     // by process group
+	registries map[int64]*registry // by service
+	moves      map[uint64]*move    // that are not over
+	lastMove   uint64
 	granted    [shared.MaxProcessID + 1]uint64 // sequences below this one were granted
 }
 
@@ -65,7 +67,8 @@ func New(cfg Config) *Router {
 	if cfg.Window == 0 {
 		cfg.Window = DefaultWindow
 	}
-	r := &Router{cfg: cfg, started: time.Now(), expected: make(map[launchKey]*Link), families: make(map[int]*family), registries: make(map[int64]*registry)}
+	r := &Router{cfg: cfg, started: time.Now(), expected: make(map[launchKey]*Link), families: make(map[int]*family),
+		registries: make(map[int64]*registry), moves: make(map[uint64]*move)}
 	r.services.Store(&directory{})
 	r.up.Store(new([]*Link))
 	for i := range r.granted {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/antano/antano/plugin/internal/transfer"
 	"github.com/antano/antano/shared"
@@ -135,7 +136,7 @@ func (in *incoming) rest(r *transfer.Rest) error {
 		in.mu.Lock()
 		delete(in.sleepers, r.Client)
 		in.mu.Unlock()
-		if s.goOn(r.Gone); len(in.sleepers) == 0 {
+		if s.goOn(r); len(in.sleepers) == 0 {
 			in.allHere()
 		}
 	}
@@ -145,21 +146,25 @@ func (in *incoming) rest(r *transfer.Rest) error {
 var errGone = errors.New("the client ended while it moved")
 
 // goOn lets a client be written to, and read.
-func (s *sleeper) goOn(gone bool) {
+func (s *sleeper) goOn(r *transfer.Rest) {
 	c := s.client
+	var resume []uint16
 	c.mu.Lock()
 	c.held = false
 	closed := c.closed
 	if !closed {
 		c.out.prepend(s.items)
+		c.push.takeOver(time.Now(), time.Duration(r.Budget)*time.Millisecond, r.Paused)
+		resume = c.push.relieved(c.out.bytes, c.hub.cfg.Params.Limits.ClientQueueBytes)
 	}
 	c.mu.Unlock()
 	if closed {
 		s.fail(shared.CodeNoSuchEntity)
 		return
 	}
+	c.hub.resume(c, resume)
 	c.write(false)
-	if gone {
+	if r.Gone {
 		c.Retire(errGone)
 		return
 	}

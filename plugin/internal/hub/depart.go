@@ -35,13 +35,10 @@ func (m *outgoing) cut() {
 func (c *Client) detach(m *outgoing) {
 	c.mu.Lock()
 	c.moved = m
-	resume := c.push.end()
 	c.mu.Unlock()
-	h := c.hub
 	c.kept.Store(false) // by this process
-	h.leaveAll(c)
-	h.resume(c, resume)
-	h.remove(c)
+	c.hub.leaveAll(c)
+	c.hub.remove(c)
 }
 
 // late sends what is put into the queue of a client that has moved after it.
@@ -75,8 +72,9 @@ func (m *outgoing) release(ctx context.Context, c *Client) {
 	}
 	offset := c.out.offset
 	items := c.out.cut(c.out.head)
+	budget, paused := c.push.handOver(time.Now())
 	c.mu.Unlock()
-	r := transfer.Rest{Client: c.id, Last: true, Gone: gone}
+	r := transfer.Rest{Client: c.id, Last: true, Gone: gone, Budget: uint32(budget.Milliseconds()), Paused: paused}
 	for i := range items {
 		it := &items[i]
 		p := transfer.Piece{Answer: it.own, Item: m.enter(it), Bytes: it.p.data}

@@ -364,6 +364,37 @@ func pollPaused(t *testing.T, p *process) {
 	}
 }
 
+// Who is held back for a client with a full queue goes on when its next process has
+// written that.
+func TestMovePausing(t *testing.T) {
+	w := newWorld(t, func(cfg *Config) {
+		cfg.Params.Limits.ClientQueueBytes = 1000
+		cfg.PushBack = 10 * time.Second
+	})
+	a, other := w.start(1, 1), w.start(2, 1)
+	slow, d := a.connect(), other.connect()
+	slow.change(func() { slow.room = 0 })
+	const n = 40
+	for i := range n {
+		d.say(`{"entity":"client","entity_id":%d,"message":{"n":%d,"pad":"%0200d"},"id":%d}`, uint64(slow.id), i, 0, i)
+	}
+	pollPaused(t, other)
+	w.replace(a, 2)
+	begun := time.Now()
+	slow.open()
+	l := newLedger()
+	for _, m := range append(d.until(t, n), slow.until(t, n)...) {
+		l.enter(t, m)
+	}
+	if l.direct != n || len(l.failed) != 0 || len(l.byID) != n {
+		t.Errorf("%d of %d messages arrived, %d answers, failed %v", l.direct, n, len(l.byID), l.failed)
+	}
+	if took := time.Since(begun); took > pauseExpires {
+		t.Errorf("the sender was held back for %v", took)
+	}
+	a.finish()
+}
+
 // Handler calls of one sender are in order over a move: the new process waits for the
 // last one of the old.
 func TestMoveHoldsCalls(t *testing.T) {

@@ -177,7 +177,9 @@ func (c *Client) wrote(s *scratch, n int, err error, blocked bool) error {
 		err = errors.New("writer stopped early without a reason")
 	}
 	limit := c.hub.cfg.Params.Limits.ClientQueueBytes
-	s.resume = c.push.relieved(o.bytes, limit)
+	if c.moved == nil {
+		s.resume = c.push.relieved(o.bytes, limit)
+	}
 	o.relieve(c.answersOwed, limit)
 	if c.closed { // Close left to us what a Write had
 		for o.len() > 0 {

@@ -72,6 +72,24 @@ func (p *push) end() (processes []uint16) {
 	return processes
 }
 
+// handOver ends the push-back here: the client's next process is to exercise it.
+func (p *push) handOver(now time.Time) (budget time.Duration, processes []uint16) {
+	if !p.until.IsZero() {
+		budget = max(p.until.Sub(now), 0)
+	}
+	return budget, p.end()
+}
+
+// takeOver goes on with the push-back of the client's last process.
+func (p *push) takeOver(now time.Time, budget time.Duration, processes []uint16) {
+	for _, process := range processes {
+		if p.until.IsZero() {
+			p.until = now.Add(budget)
+		}
+		p.source(process)
+	}
+}
+
 func (h *Hub) sendPause(c *Client, p pause) {
 	frame := wire.Pause{Client: c.id, Process: p.process, Budget: uint32(p.budget.Milliseconds())}
 	h.relay.Control(func(dst []byte) []byte { return wire.AppendPause(dst, wire.TypePause, &frame) })

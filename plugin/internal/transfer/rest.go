@@ -15,6 +15,10 @@ type Rest struct {
 	Client shared.ClientID
 	Last   bool // the client's next rest will not come: it may be written to
 	Gone   bool // the client has ended
+	// Paused are the processes that were told to hold messages for the client back, at
+	// most for Budget, in milliseconds, from now on. They come with the last rest.
+	Budget uint32
+	Paused []uint16
 	Pieces []Piece
 }
 
@@ -35,6 +39,11 @@ const (
 // AppendRest appends v as one record after another, none much larger than 1 MiB.
 func AppendRest(dst []byte, v *Rest) []byte {
 	dst, at := beginRest(dst, v)
+	if len(v.Pieces) > 0 && len(v.Paused) > 0 {
+		pieces := *v
+		pieces.Last, pieces.Paused = false, nil
+		return AppendRest(AppendRest(dst[:at], &pieces), &Rest{Client: v.Client, Last: v.Last, Gone: v.Gone, Budget: v.Budget, Paused: v.Paused})
+	}
 	for _, p := range v.Pieces {
 		for rest := p.Bytes; ; {
 			n := min(len(rest), pieceSize)
@@ -60,7 +69,13 @@ func beginRest(dst []byte, v *Rest) ([]byte, int) {
 	if v.Gone {
 		flags = flagGone
 	}
-	return append(binary.BigEndian.AppendUint64(dst, uint64(v.Client)), flags), at
+	dst = append(binary.BigEndian.AppendUint64(dst, uint64(v.Client)), flags)
+	dst = binary.BigEndian.AppendUint32(dst, v.Budget)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(v.Paused)))
+	for _, p := range v.Paused {
+		dst = binary.BigEndian.AppendUint16(dst, p)
+	}
+	return dst, at
 }
 
 func appendPiece(dst []byte, p Piece, b []byte, continues bool) []byte {
@@ -83,6 +98,10 @@ func (v *Rest) Parse(body []byte) error {
 	v.Last, v.Gone = flags&flagLast != 0, flags&flagGone != 0
 	if flags > flagLast|flagGone {
 		c.bad = true
+	}
+	v.Budget = c.u32()
+	for n := c.u16(); n > 0 && !c.bad; n-- {
+		v.Paused = append(v.Paused, c.u16())
 	}
 	for len(c.b) > 0 && !c.bad {
 		p := Piece{Item: c.u64()}

@@ -100,7 +100,7 @@ func TestRest(t *testing.T) {
 	for _, size := range []int{0, 1, pieceSize, pieceSize + 1, 5 * pieceSize} {
 		a, b := pair(t)
 		big := bytes.Repeat([]byte("x"), size)
-		want := Rest{Client: 3, Last: true, Pieces: []Piece{{Item: 1, Bytes: []byte("first")}, {Answer: true, Bytes: big}, {Item: 2, Bytes: []byte("last")}}}
+		want := Rest{Client: 3, Last: true, Budget: 7, Paused: []uint16{4, 5}, Pieces: []Piece{{Item: 1, Bytes: []byte("first")}, {Answer: true, Bytes: big}, {Item: 2, Bytes: []byte("last")}}}
 		a.Put(-1, func(dst []byte) []byte { return AppendRest(dst, &want) })
 		got := Rest{Client: 3}
 		for !got.Last {
@@ -121,7 +121,10 @@ func TestRest(t *testing.T) {
 				p.Bytes = bytes.Clone(p.Bytes)
 				got.Pieces = append(got.Pieces, p)
 			}
-			got.Last = r.Last
+			got.Last, got.Budget, got.Paused = r.Last, r.Budget, r.Paused
+		}
+		if got.Budget != 7 || !reflect.DeepEqual(got.Paused, want.Paused) {
+			t.Errorf("paused %d for %d ms", got.Paused, got.Budget)
 		}
 		if len(got.Pieces) != 3 || !bytes.Equal(got.Pieces[1].Bytes, big) || !got.Pieces[1].Answer || got.Pieces[2].Item != 2 || string(got.Pieces[0].Bytes) != "first" {
 			t.Errorf("size %d: came as %d pieces", size, len(got.Pieces))

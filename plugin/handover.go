@@ -15,8 +15,8 @@ const AllSlots = ^uint64(0)
 var ErrMoved = hub.ErrMoved
 
 // Handover is a Service whose clients can move to another process of the service
-// without noticing; Description.Handover must be true. MoveOut and MoveBack take turns;
-// MoveIn is called from one goroutine, while the service serves. Source:
+// without noticing; Description.Handover must be true. MoveOut and MoveBack take turns,
+// and so do calls of MoveIn; all come while the service serves, also before Start has returned. Source:
 // docs/protocol.md "Moves".
 type Handover interface {
 	// MoveOut stops reading the clients on the given slots (AllSlots: every client, and

@@ -35,9 +35,13 @@ type Harness struct {
 	process *serve.Process
 	host    atomic.Pointer[plugin.Host]
 	sockets *sockets
-	page    *share.Page
+	params  shared.ServiceParams
+	pageFD  int
+	pages   [2]*share.Page // the rows that processes use in turn
 	peers   *peers
 	stopped bool
+
+	generation int
 }
 
 // Start runs s as the only process of a service with params. What params leave empty
@@ -58,14 +62,48 @@ func Start(t testing.TB, s plugin.Service, params shared.ServiceParams) *Harness
 	h.sockets, err = openSockets(d.Transport, &params, dir)
 	check(t, "open the sockets", err)
 	t.Cleanup(h.sockets.close)
-	pageFD := h.openPage()
-	h.process = serve.New(h.adapt(s), serve.Inherited{Sockets: h.sockets.list, Share: pageFD, Lifeline: -1}, slog.New(slog.NewTextHandler(t.Output(), nil)))
-	check(t, "start the service", h.process.Start(h.context(), h.manager.Start(params, ownProcess)))
+	h.params = params
+	h.openPage()
+	h.process = h.start(s)
 	t.Cleanup(h.Stop)
-	if slots := h.sockets.slots(); slots != 0 {
-		check(t, "assign slots", h.manager.AssignSlots(h.context(), ownProcess, slots))
-	}
+	h.assignSlots()
 	return h
+}
+
+// start starts a process: the only one, or the next to the one there is.
+func (h *Harness) start(s plugin.Service) *serve.Process {
+	h.t.Helper()
+	h.generation++
+	start := h.manager.Start(h.params, ownProcess)
+	start.Identity.Generation = h.generation
+	start.ShareRow, start.ShareRows = h.generation%len(h.pages), len(h.pages)
+	inherited := serve.Inherited{Sockets: h.sockets.list, Share: h.pageFD, Lifeline: -1}
+	p := serve.New(h.adapt(s), inherited, slog.New(slog.NewTextHandler(h.t.Output(), nil)))
+	check(h.t, "start the service", p.Start(h.context(), start))
+	return p
+}
+
+func (h *Harness) assignSlots() {
+	h.t.Helper()
+	if slots := h.sockets.slots(); slots != 0 {
+		check(h.t, "assign slots", h.manager.AssignSlots(h.context(), ownProcess, slots))
+	}
+}
+
+// Replace starts next, a service of the same kind that was not started before, beside
+// the one there is, moves all clients to it, and drains and stops that. It returns when next
+// serves alone. Clients stay connected if both are a plugin.Handover.
+func (h *Harness) Replace(next plugin.Service) {
+	h.t.Helper()
+	old := h.process
+	h.process = h.start(next)
+	h.service = next
+	check(h.t, "move the clients", h.manager.Replace(h.context(), ownProcess))
+	h.assignSlots()
+	if n, err := old.Drain(h.context()); err != nil || n != 0 {
+		h.t.Errorf("plugintest: drain the replaced service: %d clients were not done, %v", n, err)
+	}
+	check(h.t, "stop the replaced service", old.Stop(h.context()))
 }
 
 func check(t testing.TB, what string, err error) {
@@ -83,15 +121,17 @@ func (h *Harness) context() context.Context {
 }
 
 // openPage makes a shared page, mapped here as the manager's and to be mapped again.
-func (h *Harness) openPage() (fd int) {
+func (h *Harness) openPage() {
 	fd, err := unix.MemfdCreate("share", unix.MFD_CLOEXEC)
 	check(h.t, "make the share page", err)
 	h.t.Cleanup(func() { unix.Close(fd) })
-	check(h.t, "size the share page", unix.Ftruncate(fd, share.RowSize))
-	h.page, err = share.Open(fd, 0, 1)
-	check(h.t, "map the share page", err)
-	h.t.Cleanup(func() { h.page.Close() })
-	return fd
+	check(h.t, "size the share page", unix.Ftruncate(fd, int64(len(h.pages)*share.RowSize)))
+	h.pageFD = fd
+	for i := range h.pages {
+		h.pages[i], err = share.Open(fd, i, len(h.pages))
+		check(h.t, "map the share page", err)
+		h.t.Cleanup(func() { h.pages[i].Close() })
+	}
 }
 
 // Host is what the service was started with.
@@ -104,7 +144,9 @@ func (h *Harness) Address() string { return h.sockets.address }
 func (h *Harness) Clients() int { return len(h.process.Clients()) }
 
 // Drops returns how many messages were dropped for code.
-func (h *Harness) Drops(code shared.Code) int { return int(h.page.Drops(code)) }
+func (h *Harness) Drops(code shared.Code) int {
+	return int(h.pages[0].Drops(code) + h.pages[1].Drops(code))
+}
 
 // Health asks the service over the relay link how it is: "" is well.
 func (h *Harness) Health() string {

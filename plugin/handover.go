@@ -16,17 +16,17 @@ var ErrMoved = hub.ErrMoved
 
 // Handover is a Service whose clients can move to another process of the service
 // without noticing; Description.Handover must be true. MoveOut and MoveBack take turns,
-// and so do calls of MoveIn; all come while the service serves, also before Start has returned. Source:
-// docs/protocol.md "Moves".
+// and so do calls of MoveIn; they come between the return of Start and Stop. Byte slices
+// passed either way are not kept. Source: docs/protocol.md "Moves".
 type Handover interface {
 	// MoveOut stops reading the clients on the given slots (AllSlots: every client, and
 	// it takes no new ones), and calls give for each with what MoveIn needs: state, and
-	// the connection's descriptor, which give duplicates, or -1. It returns when none that
-	// was given is read any more, and no call of Receive or Take for it is under way; what they
-	// answered with ErrMoved is in its state. Clients that are ending stay, as does one
-	// for which give returns an error. What is queued for the clients goes on being
-	// written through their Writers, until the SDK interrupts and closes these. An error
-	// gives the move up: MoveBack follows.
+	// the connection's descriptor, which give duplicates, or -1. By then the client is not
+	// read and no call of Receive or Take for it is under way; what they answered with
+	// ErrMoved is in its state. Clients that are ending stay, as does one for which give
+	// returns an error. What is queued for the clients goes on being written through their
+	// Writers, until the SDK interrupts and closes these. An error gives the move up:
+	// MoveBack follows.
 	MoveOut(ctx context.Context, slots uint64, give func(c Client, state []byte, fd int) error) error
 	// MoveBack reads on what MoveOut stopped, and takes new clients again: the successor
 	// is gone. It does not block.

@@ -41,9 +41,10 @@ type moves struct {
 
 	departure atomic.Pointer[departure]
 
-	mu  sync.Mutex
-	out map[uint64]*outgoing
-	in  map[uint64]*incoming
+	mu    sync.Mutex
+	ended bool
+	out   map[uint64]*outgoing
+	in    map[uint64]*incoming
 }
 
 // departure is closed while all stream clients are stopped to be handed over.
@@ -108,11 +109,9 @@ func (m *moves) find(id uint64) (*outgoing, *incoming) {
 // OnMoveOut begins to hand clients over.
 func (h *Hub) OnMoveOut(f wire.MoveOut) {
 	m := newOutgoing(h, f)
-	h.moves.mu.Lock()
-	h.moves.out[f.Move] = m
-	h.moves.mu.Unlock()
-	if !h.spawn(m.run) {
+	if !h.moves.begin(func() { h.moves.out[f.Move] = m }) || !h.spawn(m.run) {
 		m.forget()
+		h.tellMove(wire.TypeMoveAbort, f.Move)
 	}
 }
 
@@ -121,11 +120,9 @@ func (h *Hub) OnMoveOut(f wire.MoveOut) {
 func (h *Hub) OnMove(t wire.Type, id uint64) {
 	if t == wire.TypeMoveIn {
 		in := newIncoming(h, id)
-		h.moves.mu.Lock()
-		h.moves.in[id] = in
-		h.moves.mu.Unlock()
-		if !h.spawn(in.run) {
+		if !h.moves.begin(func() { h.moves.in[id] = in }) || !h.spawn(in.run) {
 			in.forget()
+			h.tellMove(wire.TypeMoveAbort, id)
 		}
 		return
 	}
@@ -174,6 +171,28 @@ func (m *moves) abortAll() {
 	for _, in := range m.in {
 		in.abort()
 	}
+}
+
+// EndMoves gives up the moves that are not cut and takes part in no others. It returns when the
+// transport moves no clients, or when ctx ends.
+func (h *Hub) EndMoves(ctx context.Context) {
+	h.moves.mu.Lock()
+	h.moves.ended = true
+	h.moves.mu.Unlock()
+	h.moves.abortAll()
+	if takeTurn(ctx, h.moves.outTurn) == nil {
+		takeTurn(ctx, h.moves.inTurn)
+	}
+}
+
+// begin registers a move; false after EndMoves.
+func (m *moves) begin(register func()) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.ended {
+		register()
+	}
+	return !m.ended
 }
 
 // takeTurn waits until the transport moves no other clients in that direction.

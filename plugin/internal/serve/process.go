@@ -117,7 +117,6 @@ func (p *Process) connect(ctx context.Context, s control.Start) (err error) {
 	} else if p.page, err = share.Open(p.inherited.Share, s.ShareRow, s.ShareRows); err != nil {
 		return err
 	}
-	p.page.Reset()
 	hello := wire.Hello{
 		Version: shared.ProtocolVersion, Process: uint16(s.Identity.ProcessID),
 		Generation: uint32(s.Identity.Generation), Secret: s.Secret,
@@ -232,6 +231,7 @@ func (p *Process) Stop(ctx context.Context) error {
 	p.phase = stopped
 	p.end()
 	p.link.EndSlots()
+	p.hub.EndMoves(ctx)
 	return errors.Join(p.service.Stop(ctx), p.disconnect(ctx))
 }
 

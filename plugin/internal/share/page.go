@@ -13,6 +13,9 @@ import (
 // RowSize is the size of one process's row in bytes.
 const RowSize = 256
 
+// maxRows is how many rows are looked at: two for each process that a service may have.
+const maxRows = 2 * 1024
+
 // serving is the state of a row whose process takes clients.
 const serving = 1
 
@@ -22,25 +25,27 @@ type row struct {
 	messagesIn, messagesOut atomic.Uint64
 	bytesIn, bytesOut       atomic.Uint64
 	drops                   [16]atomic.Uint64
-	_                       [RowSize - 22*8]byte
+	used                    atomic.Uint64 // of row 0: how many rows are in use; 0: what Start said
+	_                       [RowSize - 23*8]byte
 }
 
 // Page is the shared page and which of its rows is ours.
 type Page struct {
 	rows   []row
+	used   int // at Start
 	own    *row
 	mapped []byte // nil: plain memory
 }
 
 // New returns a page in plain memory, for a process that inherited none.
 func New(index, rows int) *Page {
-	p := &Page{rows: make([]row, rows)}
+	p := &Page{rows: make([]row, rows), used: rows}
 	p.own = &p.rows[index]
 	return p
 }
 
-// Open maps the descriptor fd, of which rows are in use and index is ours. It does
-// not own fd, which may be closed afterwards.
+// Open maps the descriptor fd, of which rows are in use at first and index is ours. It
+// does not own fd, which may be closed afterwards.
 func Open(fd, index, rows int) (*Page, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -49,11 +54,12 @@ func Open(fd, index, rows int) (*Page, error) {
 	if rows < 1 || index < 0 || index >= rows || st.Size < int64(rows)*RowSize {
 		return nil, fmt.Errorf("share page of %d bytes has no row %d of %d", st.Size, index, rows)
 	}
-	b, err := unix.Mmap(fd, 0, rows*RowSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	size := int(min(st.Size, maxRows*RowSize)) / RowSize * RowSize
+	b, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("map share page (descriptor %d): %w", fd, err)
 	}
-	p := &Page{mapped: b, rows: unsafe.Slice((*row)(unsafe.Pointer(&b[0])), rows)}
+	p := &Page{mapped: b, rows: unsafe.Slice((*row)(unsafe.Pointer(&b[0])), size/RowSize), used: rows}
 	p.own = &p.rows[index]
 	return p, nil
 }
@@ -76,9 +82,6 @@ func (p *Page) Serve(on bool) {
 	}
 	p.own.state.Store(v)
 }
-
-// Reset forgets the clients of an earlier generation; the counters go on.
-func (p *Page) Reset() { p.own.clients.Store(0) }
 
 // AddClients counts n clients more, or fewer when negative.
 func (p *Page) AddClients(n int) { p.own.clients.Add(uint64(n)) }
@@ -122,7 +125,11 @@ func (p *Page) Counts() (clients, messagesIn, messagesOut, bytesIn, bytesOut uin
 // all serving processes have.
 func (p *Page) AboveShare() bool {
 	var total, processes uint64
-	for i := range p.rows {
+	used := p.rows[0].used.Load()
+	if used == 0 {
+		used = uint64(p.used)
+	}
+	for i := range p.rows[:min(used, uint64(len(p.rows)))] {
 		if r := &p.rows[i]; r.state.Load() == serving {
 			processes++
 			total += r.clients.Load()

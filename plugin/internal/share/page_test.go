@@ -67,14 +67,16 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// Counters go on over a restart; the clients of the dead generation do not.
+// Counters go on over a restart; the manager has cleared the clients of the dead generation.
 func TestReopen(t *testing.T) {
 	fd := memfd(t, 1)
 	first := open(t, fd, 0, 1)
 	first.In(10)
 	first.AddClients(5)
+	if _, err := unix.Pwrite(fd, make([]byte, 16), 0); err != nil {
+		t.Fatal(err)
+	}
 	second := open(t, fd, 0, 1)
-	second.Reset()
 	second.In(1)
 	if clients, in, _, bytes, _ := second.Counts(); clients != 0 || in != 2 || bytes != 11 {
 		t.Fatalf("after a restart: %d clients, %d messages, %d bytes", clients, in, bytes)
@@ -101,12 +103,34 @@ func TestAboveShare(t *testing.T) {
 		{"sibling is gone", [3]bool{true, false, true}, [3]int{5, 0, 5}, false},
 	} {
 		for i, p := range pages {
-			p.Reset()
+			p.AddClients(-int(p.own.clients.Load()))
 			p.Serve(tc.serving[i])
 			p.AddClients(tc.clients[i])
 		}
 		if got := pages[0].AboveShare(); got != tc.want {
 			t.Errorf("%s: AboveShare() = %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
+// The manager says in row 0 how many rows are in use; more may come while a process runs.
+func TestRowsInUse(t *testing.T) {
+	fd := memfd(t, 4)
+	p, late := open(t, fd, 0, 2), open(t, fd, 3, 4)
+	p.Serve(true)
+	late.Serve(true)
+	p.AddClients(2)
+	if p.AboveShare() {
+		t.Error("a row that is not in use counts")
+	}
+	word := make([]byte, 8)
+	for used, want := range map[uint64]bool{4: true, 2: false, 1 << 40: true, 0: false} {
+		binary.NativeEndian.PutUint64(word, used)
+		if _, err := unix.Pwrite(fd, word, 176); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.AboveShare(); got != want {
+			t.Errorf("%d rows in use: AboveShare() = %v, want %v", used, got, want)
 		}
 	}
 }

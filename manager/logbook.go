@@ -34,10 +34,11 @@ const (
 )
 
 // logBytes bounds the memory of past lines, of which each costs about lineSize beside
-// its text.
+// its text, and fieldsSize more when it has fields.
 const (
-	logBytes = 4 << 20
-	lineSize = 192
+	logBytes   = 4 << 20
+	lineSize   = 192
+	fieldsSize = 320
 )
 
 func newLogs() *history.Ring[LogLine] { return history.New[LogLine](logBytes) }
@@ -89,6 +90,9 @@ func (b *logbook) keep(level hclog.Level, line LogLine) {
 		line.Time = time.Now()
 	}
 	size := lineSize + len(line.Message)
+	if line.Fields != nil {
+		size += fieldsSize
+	}
 	for k, v := range line.Fields {
 		size += len(k) + len(v)
 	}

@@ -33,6 +33,21 @@ type Config struct {
 // nothing that stays. All mistakes are reported at once; errors that only a change
 // of configuration mends wrap ErrConfig, those of the command line ErrUsage.
 func Load(ctx context.Context, cfg Config) (*Server, error) {
+	plan, err := loadPlan(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, plan: plan, started: time.Now(), released: make(chan struct{}), events: newEvents(), logs: newLogs()}
+	s.operations.tell = s.emitProgress
+	for _, row := range plan.Services {
+		s.lastProcessID = max(s.lastProcessID, slices.Max(row.ProcessIDs))
+	}
+	s.cfg.Logger, s.book = keepLog(cfg.Logger, s.logs)
+	return s, nil
+}
+
+// loadPlan is the part of Load that can be done again.
+func loadPlan(ctx context.Context, cfg Config) (*Plan, error) {
 	if err := checkFlags(cfg); err != nil {
 		return nil, usageError{err}
 	}
@@ -63,17 +78,11 @@ func Load(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, plan: plan, started: time.Now(), released: make(chan struct{}), events: newEvents(), logs: newLogs()}
-	s.operations.tell = s.emitProgress
-	for _, row := range plan.Services {
-		s.lastProcessID = max(s.lastProcessID, slices.Max(row.ProcessIDs))
-	}
-	s.cfg.Logger, s.book = keepLog(cfg.Logger, s.logs)
-	s.unix, err = findInternal(ctx, cfg, plugins)
+	plan.unix, err = findInternal(ctx, cfg, plugins)
 	if err != nil {
 		cfg.Logger.Warn("the internal service is not available, so send and listen are not", "err", err)
 	}
-	return s, nil
+	return plan, nil
 }
 
 // checkFlags looks at what does not depend on params.

@@ -23,6 +23,7 @@ type Progress struct {
 	PID        int       `json:"pid,omitempty"`
 	Done       bool      `json:"done,omitempty"`
 	Error      string    `json:"error,omitempty"`
+	Code       int       `json:"code,omitempty"`   // with Error: the exit code of the command
 	Stderr     []string  `json:"stderr,omitempty"` // the last lines of a process that did not become ready
 }
 
@@ -72,7 +73,7 @@ func (o *operation) end(err error) {
 		o.add(Progress{Message: o.name + ": done", Done: true})
 		return
 	}
-	p := Progress{Message: o.name + ": failed", Error: err.Error()}
+	p := Progress{Message: o.name + ": failed", Error: err.Error(), Code: ExitCode(err)}
 	var unready *process.NotReadyError
 	if errors.As(err, &unready) {
 		p.Stderr = unready.Exit.Stderr

@@ -9,10 +9,18 @@ import (
 	"strconv"
 
 	"github.com/antano/antano/manager/internal/control"
+	"github.com/antano/antano/shared"
 )
 
 // Operate implements control.Backend.
 func (b backend) Operate(o control.Order) (control.Stream, error) {
+	if o.Verb == control.Reload {
+		op, err := b.s.beginReload(o.DryRun)
+		if err != nil {
+			return nil, err
+		}
+		return op.watch(), nil
+	}
 	svc, err := b.find(o.Service)
 	if err != nil {
 		return nil, err
@@ -72,6 +80,16 @@ func (c *Control) Scale(ctx context.Context, service string, processes int, take
 	return c.operate(ctx, serviceTarget(service, control.Scale, "")+"?"+query.Encode(), take)
 }
 
+// Reload reads params and plugins again and applies what is different, or with dryRun
+// only says what that is; else it is as Restart. Mistakes in params wrap ErrConfig.
+func (c *Control) Reload(ctx context.Context, dryRun bool, take func(Progress) error) error {
+	target := "/v1/reload"
+	if dryRun {
+		target += "?dry_run=1"
+	}
+	return c.operate(ctx, target, take)
+}
+
 func serviceTarget(service, verb, process string) string {
 	target := "/v1/services/" + url.PathEscape(service) + "/" + verb
 	if process != "" {
@@ -88,6 +106,9 @@ func (c *Control) operate(ctx context.Context, target string, take func(Progress
 		switch {
 		case p.Error != "":
 			ended = errors.New(p.Error)
+			if p.Code == shared.ExitConfig {
+				ended = configError{ended}
+			}
 		case p.Done:
 			ended = nil
 		}

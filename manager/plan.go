@@ -31,6 +31,7 @@ type Plan struct {
 	RuntimeDir string
 	Services   []PlannedService
 	params     *params.Params
+	unix       Plugin // runs the internal service; no Path when there is none
 }
 
 // PlannedService is one row with its plugin and its process ids.

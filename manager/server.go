@@ -24,7 +24,6 @@ import (
 type Server struct {
 	cfg      Config
 	plan     *Plan
-	unix     Plugin // runs the internal service; no Path when there is none
 	started  time.Time
 	events   *history.Ring[Event]
 	logs     *history.Ring[LogLine]
@@ -44,6 +43,7 @@ type Server struct {
 	services      []*Service
 	internal      *Service
 	lastProcessID int
+	params        *params.Params // since a reload; before that they are those of plan
 	killed        bool
 }
 
@@ -51,6 +51,9 @@ type Server struct {
 func (s *Server) globals() *params.Params {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.params != nil {
+		return s.params
+	}
 	return s.plan.params
 }
 
@@ -140,6 +143,16 @@ func (s *Server) serve(ctx context.Context, relayListener, controlListener *net.
 	return err
 }
 
+// service is the one with an id, or nil.
+func (s *Server) service(id int64) *Service {
+	for _, svc := range s.snapshot() {
+		if svc.plan().Params.ID == id {
+			return svc
+		}
+	}
+	return nil
+}
+
 // begin runs a service until its end is called, or the server stops.
 func (s *Server) begin(svc *Service) {
 	ctx, end := context.WithCancel(s.run)
@@ -204,10 +217,10 @@ func (s *Server) snapshot() []*Service {
 // end with ctx. Without a unix plugin it is an error and the server goes on.
 // Source: the seed's start_internal_service.
 func StartInternalService(ctx context.Context, server *Server, running *sync.WaitGroup) (shared.ServiceParams, error) {
-	if server.unix.Path == "" {
+	if server.plan == nil || server.plan.unix.Path == "" {
 		return shared.ServiceParams{}, errors.New("there is no unix plugin; add antano-service-unix to a plugin directory")
 	}
-	row := internalService(server.plan.RuntimeDir, server.plan.ServerID, server.unix, server.plan.params.Restart)
+	row := internalService(server.plan.RuntimeDir, server.plan.ServerID, server.plan.unix, server.plan.params.Restart)
 	svc, err := GetService(row, server)
 	if err != nil {
 		return row.Params, err

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"github.com/antano/antano/manager/internal/event"
 	"github.com/antano/antano/manager/internal/launch"
 	"github.com/antano/antano/manager/internal/listener"
+	"github.com/antano/antano/manager/internal/params"
+	"github.com/antano/antano/manager/internal/process"
 	"github.com/antano/antano/shared"
 )
 
@@ -39,31 +42,79 @@ type Service struct {
 // the listening sockets and starts nothing. A failure, such as an address in use,
 // leaves nothing open. Source: the seed's get_service.
 func GetService(row PlannedService, server *Server) (*Service, error) {
-	return newService(row, server, nil)
+	return newService(assembly{row: row, params: server.globals()}, server)
 }
 
-// newService is GetService with the sockets of another spec, or nil.
-func newService(row PlannedService, server *Server, like *spec) (_ *Service, err error) {
+// assembly is what a service is made of.
+type assembly struct {
+	row    PlannedService
+	params *params.Params
+	like   *spec    // whose sockets it has, bound or not; nil: its address is bound
+	old    *Service // whose process ids it goes on with; nil: those of the row
+	held   bool     // its processes wait to be started
+}
+
+// newService assembles a service. With an error nothing that was opened here is open.
+func newService(a assembly, server *Server) (_ *Service, err error) {
 	s := &Service{server: server, moved: make(chan struct{}, 1), ended: make(chan struct{})}
 	defer func() {
-		if err != nil {
-			s.close()
+		if err == nil {
+			return
+		}
+		if a.like != nil {
+			s.closeBut(a.like)
+		} else {
+			s.closeBut()
 		}
 	}()
-	if s.current, err = newSpec(row, server.globals(), like); err != nil {
+	ids, generations, err := a.ids(server)
+	if err != nil {
+		return nil, err
+	}
+	a.row.ProcessIDs = ids[:a.row.Params.Processes]
+	if s.current, err = newSpec(a.row, a.params, a.like); err != nil {
 		return nil, err
 	}
 	if s.page, err = listener.NewPage(); err != nil {
-		return nil, fmt.Errorf("service %s: %w", row.Params.Name, err)
+		return nil, fmt.Errorf("service %s: %w", a.row.Params.Name, err)
 	}
-	s.page.Use(rowsOf(len(row.ProcessIDs)))
+	s.page.Use(rowsOf(len(ids)))
 	if s.slots, err = newSlotKeeper(s, s.slotCount()); err != nil {
-		return nil, fmt.Errorf("service %s: %w", row.Params.Name, err)
+		return nil, fmt.Errorf("service %s: %w", a.row.Params.Name, err)
 	}
-	for i, id := range row.ProcessIDs {
-		s.workers = append(s.workers, newWorker(s, id, i, s.current, 0, false))
+	for i, id := range ids {
+		w := newWorker(s, id, i, s.current, generations[id], a.held)
+		if i < a.row.Params.Processes {
+			s.workers = append(s.workers, w)
+		} else {
+			s.retired = append(s.retired, w)
+		}
 	}
 	return s, nil
+}
+
+// ids are those of the processes, and of more that the service had before, and their
+// last generations.
+func (a assembly) ids(server *Server) (ids []int, generations map[int]int, err error) {
+	if a.old == nil && len(a.row.ProcessIDs) == a.row.Params.Processes {
+		return a.row.ProcessIDs, nil, nil
+	}
+	generations = make(map[int]int)
+	if a.old != nil {
+		for _, w := range slices.Concat(a.old.workers, a.old.retired) {
+			generations[w.id] = w.process.Status().Ref.Generation
+			ids = append(ids, w.id)
+		}
+		slices.Sort(ids)
+	}
+	for len(ids) < a.row.Params.Processes {
+		id, err := server.nextProcessID()
+		if err != nil {
+			return nil, nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, generations, nil
 }
 
 // spec is what new generations are launched from.
@@ -204,7 +255,10 @@ func (s *Service) kill() {
 }
 
 // close releases what GetService opened.
-func (s *Service) close() {
+func (s *Service) close() { s.closeBut() }
+
+// closeBut leaves open what others share with it.
+func (s *Service) closeBut(others ...*spec) {
 	if s.slots != nil {
 		s.slots.close()
 	}
@@ -212,7 +266,7 @@ func (s *Service) close() {
 		s.page.Close()
 	}
 	if s.current != nil {
-		drop(append(s.others, s.current), nil)
+		drop(append(s.others, s.current), others)
 	}
 }
 
@@ -249,6 +303,16 @@ func (s *Service) lastCause() string {
 		}
 	}
 	return "no process has ended yet"
+}
+
+// unready is why its processes did not become ready, with the evidence of one.
+func (s *Service) unready() error {
+	for _, w := range s.processes() {
+		if st := w.process.Status(); st.LastExit != nil {
+			return &process.NotReadyError{Ref: st.Ref, Exit: *st.LastExit}
+		}
+	}
+	return errors.New(s.lastCause())
 }
 
 // exitedConfig reports whether a process said that its configuration is wrong.

@@ -95,13 +95,13 @@ func TestControlSocket(t *testing.T) {
 	if strictly(t, answers["why"], &why); len(why) != 1 || why[0].State != "ready" {
 		t.Errorf("why is %s", answers["why"])
 	}
-	for _, verb := range []string{"restart", "scale", "stop", "start"} {
+	for _, verb := range []string{"restart", "scale", "stop", "start", "reload"} {
 		var last manager.Progress
 		for line := range strings.Lines(answers[verb]) {
 			last = manager.Progress{}
 			strictly(t, line, &last)
 		}
-		if !last.Done || !strings.HasPrefix(last.Message, verb+" tcp") {
+		if !last.Done || !strings.HasPrefix(last.Message, verb) {
 			t.Errorf("%s says %s", verb, answers[verb])
 		}
 	}

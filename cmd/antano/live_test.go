@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -21,6 +22,11 @@ func (s *server) byID(service string) map[int]manager.ProcessStatus {
 		all[p.ProcessID] = p
 	}
 	return all
+}
+
+// command is a command against the server that was not started yet.
+func (s *server) command(args ...string) *exec.Cmd {
+	return exec.CommandContext(s.t.Context(), filepath.Join(binDir, "antano"), append(args, "--runtime-dir", s.runtimeDir())...)
 }
 
 // must runs a command that has to succeed.
@@ -51,6 +57,7 @@ active_service:
 // TestRestart replaces the processes of one service, one of them alone, and nothing
 // else.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	s := start(t, twoServices)
 	other := dial(t, "tcp", s.service("other").Address)
 	other.whoami()
@@ -85,6 +92,7 @@ func TestRestart(t *testing.T) {
 // TestStopAndStart has clients refused at once while a service is stopped, and finds it
 // at the same address afterwards.
 func TestStopAndStart(t *testing.T) {
+	t.Parallel()
 	s := start(t, twoServices+`  - {id: 4, service_type: unix, name: path, socket_type: stream, endpoint: RUNTIME/../path.sock, processes: 1}
   - {id: 5, service_type: udp, name: flood, host: 127.0.0.1, port: 0, processes: 2}
 `)
@@ -127,6 +135,7 @@ func TestStopAndStart(t *testing.T) {
 
 // TestStoppedAddressTaken keeps a service stopped when its address is somebody else's.
 func TestStoppedAddressTaken(t *testing.T) {
+	t.Parallel()
 	s := start(t, twoServices)
 	address := s.service("other").Address
 	s.must("stop", "other")
@@ -142,6 +151,7 @@ func TestStoppedAddressTaken(t *testing.T) {
 // TestCanary aborts a rolling restart when the first process does not become ready or
 // does not last, with its last words.
 func TestCanary(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "how")
 	say := func(what string) {
 		if err := os.WriteFile(file, []byte(what), 0o600); err != nil {
@@ -189,6 +199,7 @@ active_service:
 // TestScale adds and removes processes: ids stay with the service, and counters and
 // generations go on when they are used again.
 func TestScale(t *testing.T) {
+	t.Parallel()
 	s := start(t, twoServices+"  - {id: 5, service_type: udp, name: flood, host: 127.0.0.1, port: 0, processes: 1}\n")
 	s.must("scale", "chat=4")
 	all := s.byID("chat")

@@ -133,7 +133,9 @@ func run(ctx context.Context, cfg manager.Config) error {
 					first = time.Now()
 				}
 			case <-hangup:
-				cfg.Logger.Warn("SIGHUP does nothing: params are read at the start only; stop and run again to change them")
+				if err := server.Reload(); err != nil {
+					cfg.Logger.Error("SIGHUP", "err", err)
+				}
 			case <-done:
 				return
 			}

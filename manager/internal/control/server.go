@@ -110,6 +110,7 @@ func handler(b Backend) http.Handler {
 	operate("POST /v1/services/{service}/stop", Stop)
 	operate("POST /v1/services/{service}/start", Start)
 	operate("POST /v1/services/{service}/scale", Scale)
+	operate("POST /v1/reload", Reload)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusNotFound, problem{fmt.Sprintf("no %s %s here; docs/control.md lists what there is", r.Method, r.URL.Path)})
 	})

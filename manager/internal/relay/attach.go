@@ -53,7 +53,7 @@ func (l *Link) run(ctx context.Context) {
 		}
 	})
 	l.queue.Flush()
-	err := l.read()
+	err := l.read(ctx)
 	l.publish()
 	stop()
 	l.teardown(err)

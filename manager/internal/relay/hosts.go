@@ -49,6 +49,25 @@ func (h *holdings) with(add holding) *holdings {
 	return all.merge()
 }
 
+// withAll returns h and more ranges of one link; false when somebody holds a part of
+// them.
+func (h *holdings) withAll(ranges []wire.Sequences, l *Link) (*holdings, bool) {
+	var all holdings
+	if h != nil {
+		all = slices.Clone(*h)
+	}
+	for _, s := range ranges {
+		all = append(all, holding{s, l})
+	}
+	slices.SortFunc(all, func(a, b holding) int { return cmp.Compare(a.First, b.First) })
+	for i := 1; i < len(all); i++ {
+		if uint64(all[i-1].First)+uint64(all[i-1].Count) > uint64(all[i].First) {
+			return nil, false
+		}
+	}
+	return all.merge(), true
+}
+
 // given returns h with what from held in the hands of to; with nil it is gone.
 func (h *holdings) given(from, to *Link) *holdings {
 	var all holdings

@@ -68,10 +68,12 @@ type Link struct {
 	groups   atomic.Int64 // how many it subscribes to
 	counters counters
 	reader   reader // of the reading goroutine alone
+	adopted  adopted
 
 	mu     sync.Mutex // guards what follows
 	health health
 	slots  slots
+	hold   hold
 }
 
 func (l *Link) key() launchKey { return launchKey{l.launch.Process, l.launch.Generation} }

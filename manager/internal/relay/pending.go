@@ -80,6 +80,12 @@ func (s *slab) grow() bool {
 	return true
 }
 
+func (s *slab) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
+}
+
 // take closes the entry of a token; false for a token that is not open.
 func (s *slab) take(token uint64) (entry, bool) {
 	s.mu.Lock()

@@ -96,6 +96,7 @@ func (r *Router) greet(p peer) error {
 type opening struct {
 	wire.Transfer
 	transfer bool
+	rejoin   bool // the hello says so
 }
 
 // prove reads the opening and finds its link. Not a byte more is read before it holds.
@@ -113,6 +114,9 @@ func (r *Router) prove(ctx context.Context, conn *net.UnixConn, p peer) (*Link, 
 	if err != nil {
 		return nil, opening{}, err
 	}
+	if !o.transfer && l.launch.Adopted != o.rejoin {
+		return nil, opening{}, fmt.Errorf("%s is to say rejoin first: %v", l, l.launch.Adopted)
+	}
 	return l, o, conn.SetReadDeadline(time.Time{})
 }
 
@@ -127,6 +131,8 @@ func (o *opening) read(conn io.Reader) error {
 	}
 	switch t := wire.Type(frame[wire.HeaderSize-1]); {
 	case t == wire.TypeHello && size == wire.HelloSize:
+	case t == wire.TypeRejoin && size == wire.HelloSize:
+		o.rejoin = true
 	case t == wire.TypeTransfer && size == wire.TransferSize:
 		o.transfer = true
 	default:

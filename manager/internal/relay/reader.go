@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -25,8 +26,14 @@ const (
 )
 
 // read routes what the process sends until the link ends, and says why it did.
-func (l *Link) read() error {
+func (l *Link) read(ctx context.Context) error {
 	in := wire.NewReader(l.conn)
+	if l.launch.Adopted {
+		if err := l.replay(in); err != nil {
+			return err
+		}
+	}
+	l.r.awaitOpen(ctx)
 	for {
 		f, err := in.Next()
 		if err != nil {
@@ -75,6 +82,10 @@ func (l *Link) frame(f wire.Frame) error {
 		return l.moveReady(f.Body)
 	case wire.TypeMoveAbort:
 		return l.moveAbort(f.Body)
+	case wire.TypeHeld:
+		return l.heldBack(f.Body)
+	case wire.TypeRange, wire.TypeRejoined:
+		return l.repeated(f)
 	case wire.TypeHello:
 		return fmt.Errorf("%w: a second hello", wire.ErrFrame)
 	}

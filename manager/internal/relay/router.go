@@ -16,8 +16,12 @@ const (
 	DefaultQueueLimit = 64 << 20
 )
 
-// sequencesAtATime is how many client sequences one grant holds.
-const sequencesAtATime = 4096
+const (
+	// sequencesAtATime is how many client sequences one grant holds.
+	sequencesAtATime = 4096
+	// grantsNoted is how many a process may get before they are to be noted.
+	grantsNoted = 1 << 20
+)
 
 // Config is what a Router is made of.
 type Config struct {
@@ -28,6 +32,11 @@ type Config struct {
 	// OnRefused, which may be nil, is told of every connection that did not become
 	// a link. It is called from the connection's goroutine and must not block.
 	OnRefused func(error)
+	// Held keeps the router from reading messages before Open.
+	Held bool
+	// OnGrant, which may be nil, is told when a process got many sequences since it was
+	// told last: it is time to note Sequences. It must not block.
+	OnGrant func()
 }
 
 // Router holds the links of one server and routes between them.
@@ -42,6 +51,7 @@ type Router struct {
 	services atomic.Pointer[directory]
 	groups   groups
 	closing  atomic.Bool
+	opened   chan struct{} // closed by Open
 	tick     atomic.Uint32 // age of the router in units of sweepEvery
 
 	cut     sync.Mutex  // a cut is under way, or a link comes up
@@ -69,6 +79,10 @@ func New(cfg Config) *Router {
 	}
 	r := &Router{cfg: cfg, started: time.Now(), expected: make(map[launchKey]*Link), families: make(map[int]*family),
 		registries: make(map[int64]*registry), moves: make(map[uint64]*move)}
+	r.opened = make(chan struct{})
+	if !cfg.Held {
+		r.Open()
+	}
 	r.services.Store(&directory{})
 	r.up.Store(new([]*Link))
 	for i := range r.granted {
@@ -84,9 +98,10 @@ type Launch struct {
 	Generation uint32
 	Service    int64
 	Secret     [32]byte
-	UID        int // whom the peer must run as
-	QueueLimit int // bytes that may wait for this process; 0 means DefaultQueueLimit
-	MaxClients int // of the service; so many datagram clients are kept over a crash; 0 means 100 000
+	UID        int  // whom the peer must run as
+	QueueLimit int  // bytes that may wait for this process; 0 means DefaultQueueLimit
+	MaxClients int  // of the service; so many datagram clients are kept over a crash; 0 means 100 000
+	Adopted    bool // it served an earlier manager and will rejoin
 }
 
 // Expect makes the router accept the link of one start of one process, once the
@@ -100,6 +115,9 @@ func (r *Router) Expect(launch Launch) *Link {
 		launch.MaxClients = defaultMaxClients
 	}
 	l := &Link{r: r, launch: launch, up: make(chan struct{}), down: make(chan struct{})}
+	if launch.Adopted {
+		l.expectRejoin()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expected[l.key()] = l
@@ -117,7 +135,9 @@ func (r *Router) grant(l *Link) wire.Sequences {
 	const all = 1 << 32
 	next := &r.granted[l.launch.Process]
 	s := wire.Sequences{First: uint32(*next), Count: uint32(min(sequencesAtATime, all-*next))}
-	*next += uint64(s.Count)
+	if *next += uint64(s.Count); *next%grantsNoted < uint64(s.Count) && r.cfg.OnGrant != nil {
+		r.cfg.OnGrant()
+	}
 	r.hold(l.launch.Process, s, l)
 	return s
 }

@@ -175,6 +175,7 @@ func TestQuiet(t *testing.T) {
 	go func() { quiet <- g.Quiet(ctx, patience) }()
 	a.next(wire.TypeHold)
 	a.write(wire.AppendHold(nil, wire.TypeHeld, wire.HoldMessages))
+	a.nothing() // the confirmation has been read
 	cancel()
 	if err := <-quiet; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "process 2 generation 1") {
 		t.Errorf("%v", err)

@@ -74,6 +74,7 @@ type Link struct {
 	health health
 	slots  slots
 	hold   hold
+	gift   gift
 }
 
 func (l *Link) key() launchKey { return launchKey{l.launch.Process, l.launch.Generation} }

@@ -41,6 +41,9 @@ func (r *Router) welcome(ctx context.Context, conn *net.UnixConn) error {
 	if err != nil {
 		return fmt.Errorf("relay peer pid %d is refused: %w", p.pid, err)
 	}
+	if first.transfer && l.isGift(first.Move) {
+		return l.receiveSockets(ctx, conn)
+	}
 	if first.transfer {
 		return r.transfer(ctx, conn, l, first.Move)
 	}

@@ -2,7 +2,9 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/antano/antano/shared"
@@ -60,15 +62,20 @@ func (l *Link) replay(in *wire.Reader) error {
 		}
 		switch f.Type {
 		case wire.TypeRejoined:
-			return l.endReplay()
+			if err = l.takeRanges(); err == nil {
+				close(l.adopted.rejoined)
+			}
+			return err
 		case wire.TypeRange:
 			err = l.rangeHeld(f.Body)
 		case wire.TypeSlotsOK:
 			l.adopted.reading, err = wire.ParseU64(f.Body)
 		case wire.TypeSubscribe, wire.TypeSource, wire.TypeMember:
-			l.enter()
-			err = l.frame(f)
-			l.exit()
+			if err = errors.Join(l.takeRanges(), l.claim(f)); err == nil {
+				l.enter()
+				err = l.frame(f)
+				l.exit()
+			}
 		default:
 			err = fmt.Errorf("%w: %s before rejoined", wire.ErrFrame, f.Type)
 		}
@@ -101,30 +108,45 @@ func (l *Link) rangeHeld(body []byte) error {
 	return nil
 }
 
-// endReplay gives the process what it holds. Nobody gets what another holds.
-func (l *Link) endReplay() error {
+// claim makes l the host of a source that had moved to its process from a sibling.
+func (l *Link) claim(f wire.Frame) error {
+	if f.Type != wire.TypeSource {
+		return nil
+	}
+	var s wire.Source
+	if err := s.Parse(f.Body); err != nil {
+		return err
+	}
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	if host, _ := l.r.host(int64(s.Client)); host != l && slices.Contains(l.r.listed[l.launch.Service], s.Client.Process()) {
+		l.r.moved.set(s.Client, l)
+	}
+	return nil
+}
+
+// takeRanges gives the process what it holds. Nobody gets what another holds.
+func (l *Link) takeRanges() error {
+	if len(l.adopted.ranges) == 0 {
+		return nil
+	}
 	r := l.r
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	byProcess := make(map[uint16][]wire.Sequences)
 	for _, v := range l.adopted.ranges {
 		byProcess[v.Process] = append(byProcess[v.Process], v.Sequences)
 		r.granted[v.Process] = max(r.granted[v.Process], uint64(v.First)+uint64(v.Count))
 	}
-	var err error
 	for process, ranges := range byProcess {
 		h, ok := r.held[process].Load().withAll(ranges, l)
 		if !ok {
-			err = fmt.Errorf("%w: it holds sequences of process %d that another has", wire.ErrFrame, process)
-			break
+			return fmt.Errorf("%w: it holds sequences of process %d that another has", wire.ErrFrame, process)
 		}
 		r.held[process].Store(h)
 	}
-	r.mu.Unlock()
 	l.adopted.ranges = nil
-	if err == nil {
-		close(l.adopted.rejoined)
-	}
-	return err
+	return nil
 }
 
 // Sequences are, by process id, those from which on no client has one yet.

@@ -63,6 +63,11 @@ func (l *Link) take(r Receiver, in *inbound, f wire.Frame) (err error) {
 		if move, err = wire.ParseU64(f.Body); err == nil {
 			r.OnMove(f.Type, move)
 		}
+	case wire.TypeGiveSockets:
+		var move uint64
+		if move, err = wire.ParseU64(f.Body); err == nil && l.cfg.Give != nil {
+			l.cfg.Give(move)
+		}
 	case wire.TypeHold:
 		err = l.takeHold(f.Body)
 	default:

@@ -54,6 +54,9 @@ type Config struct {
 	// Assign reads exactly these slots and returns when the others are not read
 	// any more; nil when the service reads none. It is called from one goroutine.
 	Assign func(slots uint64) error
+	// Give begins to give a successor of the manager what was inherited, over a transfer
+	// connection for the given move; it must not block. Nil: there is nothing.
+	Give func(move uint64)
 	// Window is how long to look for a successor when the manager is gone; 0: not at
 	// all.
 	Window time.Duration

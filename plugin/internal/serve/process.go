@@ -79,7 +79,7 @@ func (p *Process) take(ctx context.Context) error {
 	}
 }
 
-func (p *Process) give() { <-p.turn }
+func (p *Process) pass() { <-p.turn }
 
 // Start connects the relay link and starts the service. When it fails everything is
 // undone.
@@ -87,7 +87,7 @@ func (p *Process) Start(ctx context.Context, s control.Start) (err error) {
 	if err := p.take(ctx); err != nil {
 		return err
 	}
-	defer p.give()
+	defer p.pass()
 	if p.phase != described {
 		return errStarted
 	}
@@ -126,6 +126,7 @@ func (p *Process) connect(ctx context.Context, s control.Start) (err error) {
 		QueueBytes: s.Params.Limits.ProcessQueueBytes,
 		Health:     p.health,
 		Assign:     p.service.AssignSlots,
+		Give:       func(move uint64) { p.give(s.RelaySocket, wire.Transfer{Hello: hello, Move: move}) },
 		Window:     s.AdoptionWindow,
 		Gone:       p.lifeline(),
 	})
@@ -200,7 +201,7 @@ func (p *Process) Drain(ctx context.Context) (unfinished int, err error) {
 	if err := p.take(ctx); err != nil {
 		return 0, err
 	}
-	defer p.give()
+	defer p.pass()
 	if p.phase != started {
 		return 0, errors.New("drain: the service is not started, or was drained before")
 	}
@@ -223,7 +224,7 @@ func (p *Process) Stop(ctx context.Context) error {
 	if err := p.take(ctx); err != nil {
 		return err
 	}
-	defer p.give()
+	defer p.pass()
 	if p.phase == described || p.phase == stopped {
 		p.phase = stopped
 		return nil

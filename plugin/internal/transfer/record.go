@@ -20,6 +20,7 @@ const (
 	TypeIdle   Type = 5
 	TypeDone   Type = 6
 	TypeEnded  Type = 7
+	TypeSocket Type = 8 // to the manager
 )
 
 // Client is one client; its descriptor, if it has one, comes with it. The slices of one
@@ -32,6 +33,12 @@ type Client struct {
 	Address                 string
 	Groups                  []shared.Address
 	State                   []byte
+}
+
+// AppendSocket appends the record of an inherited descriptor, which goes with it.
+func AppendSocket(dst []byte, name string) []byte {
+	dst, at := begin(dst, TypeSocket)
+	return end(append(dst, name...), at)
 }
 
 // Size is how large the record is.

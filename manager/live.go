@@ -102,7 +102,7 @@ func (s *Service) stop(ctx context.Context, op *operation, workers []*worker) er
 	} else {
 		for _, w := range workers {
 			if err := s.vacate(ctx, op, w, s.slots.leave); err != nil {
-				op.sayOf(w, "its clients are drained: %v", err)
+				op.sayOf(w, "its clients did not move and are drained: %v", err)
 			}
 		}
 	}

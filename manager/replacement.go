@@ -7,6 +7,7 @@ import (
 
 	"github.com/antano/antano/manager/internal/event"
 	"github.com/antano/antano/manager/internal/process"
+	"github.com/antano/antano/manager/internal/relay"
 )
 
 // replacement is a worker in a rolling replacement, with what it is to run.
@@ -105,6 +106,9 @@ func (w *worker) stirred() {
 func (w *worker) move(ctx context.Context, from, to process.Instance) error {
 	old, next := from.(*instance), to.(*instance)
 	return w.service.slots.replace(ctx, old, next, func(ctx context.Context) error {
+		if old.spec.movesTo(next.spec) {
+			return w.service.server.router.Move(ctx, old.link, next.link, relay.Scope{All: true})
+		}
 		old.link.Drain()
 		return nil
 	})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/antano/antano/manager/internal/event"
 	"github.com/antano/antano/manager/internal/listener"
+	"github.com/antano/antano/manager/internal/relay"
 	"github.com/antano/antano/shared"
 )
 
@@ -168,6 +169,14 @@ func (s *Service) vacate(ctx context.Context, op *operation, w *worker, leave fu
 		}
 		return nil
 	}
+	from := w.instance()
+	if from == nil || to == nil || w.process.Status().State != event.Ready || !from.spec.movesTo(to.spec) {
+		return nil
+	}
+	if err := s.server.router.Move(ctx, from.link, to.link, relay.Scope{All: true}); err != nil {
+		return fmt.Errorf("the clients of process %s cannot be handed to process %s: %w", w, to.w, err)
+	}
+	op.sayOf(w, "its clients are with process %s now", to.w)
 	return nil
 }
 

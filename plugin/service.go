@@ -179,7 +179,9 @@ type Writer interface {
 }
 
 // UnsentWriter is a Writer whose Close may destroy bytes that it has accepted. Unsent is
-// how many of them the peer has not got yet; a retired client is closed when it is 0.
+// how many of them the peer has not got yet and is worth waiting for; it is asked again
+// and again once a retired client has no output any more, which is closed when it is 0. So
+// the Writer may end its half of the connection at the first question.
 type UnsentWriter interface {
 	Unsent() int
 }

@@ -45,19 +45,36 @@ func (e *Endpoint) answers() bool { return !e.cfg.FormatIn.Bare() && !e.cfg.Form
 
 // frame puts payload into the form that goes over the wire. payload is not kept.
 func (e *Endpoint) frame(payload []byte) ([]byte, shared.Code) {
+	framed, refused := e.frameOrSay(payload)
+	if refused != nil {
+		return nil, refused.Code
+	}
+	return framed, shared.CodeNone
+}
+
+// frameOrSay is frame, and says why it refuses.
+func (e *Endpoint) frameOrSay(payload []byte) ([]byte, *shared.Error) {
 	framed := make([]byte, 0, len(payload)+8)
 	if e.cfg.Frame == nil {
 		framed = append(framed, payload...)
 	} else {
 		var err error
 		if framed, err = e.cfg.Frame(framed, payload); err != nil {
-			return nil, codeOf(err)
+			return nil, &shared.Error{Code: codeOf(err), Text: textOf(err)}
 		}
 	}
-	if e.cfg.MaxFrame > 0 && len(framed) > e.cfg.MaxFrame {
-		return nil, shared.CodeTooLarge
+	if most := e.cfg.MaxFrame; most > 0 && len(framed) > most {
+		return nil, shared.Errorf(shared.CodeTooLarge, "the message takes %d bytes and the transport carries %d: send less", len(framed), most)
 	}
-	return framed, shared.CodeNone
+	return framed, nil
+}
+
+// textOf is what a refusal says, without its code.
+func textOf(err error) string {
+	if e, ok := errors.AsType[*shared.Error](err); ok && e.Text != "" {
+		return e.Text
+	}
+	return err.Error()
 }
 
 // codeOf returns the code of a refusal; an error without one is `unsupported`.

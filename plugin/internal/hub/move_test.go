@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/antano/antano/plugin/internal/transfer"
 	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/wire"
 )
 
 // replace moves everything from p to a new generation.
@@ -454,4 +456,30 @@ func TestMerge(t *testing.T) {
 	if n := len(b.Rows()); n != 2 {
 		t.Errorf("%d clients", n)
 	}
+}
+
+// backs counts the moves that it was told to undo.
+type backs struct {
+	Transport
+	n int
+}
+
+func (b *backs) MoveBack() { b.n++ }
+
+// A move that ends before the transport has stopped anything must not have it undo the
+// one before, whose clients are another process's.
+func TestMoveBackFollowsMoveOutAlone(t *testing.T) {
+	var b backs
+	bubble(t, func(cfg *Config) { cfg.Transport = &b }, func(x *fixture) {
+		m := newOutgoing(x.Hub, wire.MoveOut{Scope: wire.ScopeSlots, Slots: 1})
+		m.conn = new(transfer.Conn)
+		if m.back(); b.n != 0 {
+			t.Error("undone")
+		}
+		m.stopped = true
+		if m.back(); b.n != 1 {
+			t.Error("not undone")
+		}
+		m.cancel()
+	})
 }

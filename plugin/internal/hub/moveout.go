@@ -24,6 +24,7 @@ type outgoing struct {
 	decided  chan struct{} // closed when the clients have left, or stay
 	once     sync.Once     // for decided
 	conn     *transfer.Conn
+	stopped  bool // the transport was asked to stop reading; run's
 
 	mu     sync.Mutex
 	given  []*Client
@@ -137,6 +138,7 @@ func (m *outgoing) prepare(ctx context.Context) (err error) {
 		h.moves.leave()
 	}
 	if h.cfg.Transport != nil {
+		m.stopped = true
 		if err := h.cfg.Transport.MoveOut(ctx, m.slots, m.give); err != nil {
 			return fmt.Errorf("stop reading the clients: %w", err)
 		}
@@ -175,7 +177,7 @@ func (m *outgoing) back() {
 			h.page.Serve(true)
 		}
 	}
-	if m.conn != nil && h.cfg.Transport != nil && h.ctx.Err() == nil {
+	if m.stopped && h.ctx.Err() == nil { // else the transport would undo the move before this one
 		h.cfg.Transport.MoveBack()
 	}
 }

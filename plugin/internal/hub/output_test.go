@@ -372,6 +372,24 @@ func TestSend(t *testing.T) {
 	})
 }
 
+// An author reads why the framing refused the message, not only that it did.
+func TestSendSaysWhatFrameSays(t *testing.T) {
+	bubble(t, nil, func(x *fixture) {
+		for _, cfg := range []EndpointConfig{
+			{Frame: func(dst, _ []byte) ([]byte, error) {
+				return dst, shared.Errorf(shared.CodeTooLarge, "seven is the most")
+			}},
+			{Frame: func(dst, _ []byte) ([]byte, error) { return dst, errors.New("seven is the most") }},
+			{MaxFrame: 7},
+		} {
+			err := x.connect(x.endpoint(cfg)).Send([]byte("too long"))
+			if e, ok := errors.AsType[*shared.Error](err); !ok || !strings.Contains(e.Text, "seven is the most") && !strings.Contains(e.Text, "carries 7") {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
+}
+
 // What is still open after 4 s is reported as timeout, once, and what ends later
 // changes nothing.
 func TestPartialReport(t *testing.T) {

@@ -223,10 +223,10 @@ func processOf(id int) uint16 {
 
 // Send frames message and queues it for this client.
 func (c *Client) Send(message []byte) error {
-	framed, code := c.ep.frame(message)
-	if code != shared.CodeNone {
-		c.hub.page.Drop(code, 1)
-		return sentence(code)
+	framed, refused := c.ep.frameOrSay(message)
+	if refused != nil {
+		c.hub.page.Drop(refused.Code, 1)
+		return refused
 	}
 	p := c.hub.newPayload(framed)
 	defer c.hub.release(p)

@@ -3,6 +3,7 @@ package socket
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/antano/antano/plugin"
 	"github.com/antano/antano/shared"
@@ -12,7 +13,7 @@ import (
 const leftCost = 64
 
 // stays reports whether the source is this process's alone. The caller holds slot.mu.
-func (src *source) stays() bool { return !src.given && !src.asleep }
+func (src *source) stays() bool { return !src.given && (!src.asleep || src.resumed) }
 
 // queue keeps a message of a source that is asleep, and reports whether it is. The bound
 // is that of incomplete messages.
@@ -31,59 +32,88 @@ func (src *source) queue(payload []byte) bool {
 	return asleep
 }
 
-// wake has the source's messages taken from now on, what has waited first. It does not
+// resume has the source's messages taken from now on, what has waited first. It does not
 // block.
+func (src *source) resume() {
+	src.slot.mu.Lock()
+	src.resumed = true
+	src.slot.mu.Unlock()
+	src.wake()
+}
+
+// wake begins to take what has waited, unless the slot is about to move.
 func (src *source) wake() {
 	s := src.slot.service
-	if src.awake() {
-		return
-	}
 	s.mu.Lock()
 	ok := s.beginLocked()
 	s.mu.Unlock()
-	if ok {
-		go src.receiveLeft()
+	if !ok {
+		return
 	}
-}
-
-// awake reports whether nothing is left to be taken before what the slot's reader brings.
-func (src *source) awake() bool {
 	src.slot.mu.Lock()
 	defer src.slot.mu.Unlock()
+	if src.waking != nil || !src.waitsLocked() {
+		s.tasks.Done()
+		return
+	}
+	src.waking = make(chan struct{})
+	go src.receiveLeft()
+}
+
+// waitsLocked reports whether something is to be taken before what the slot's reader
+// brings, and by whom: by the next process when the slot moves. The caller holds slot.mu.
+func (src *source) waitsLocked() bool {
 	if len(src.left) == 0 {
 		src.left, src.asleep = nil, false
 	}
-	return !src.asleep
+	return src.asleep && src.resumed && !src.slot.moving
 }
 
 // receiveLeft takes what has waited; the slot's reader adds to it meanwhile.
 func (src *source) receiveLeft() {
 	s := src.slot.service
 	defer s.tasks.Done()
-	for !src.awake() {
-		m := src.firstLeft()
+	for m := src.firstLeft(); m != nil; m = src.firstLeft() {
 		err := s.received(src.client, src.address, m)
-		for errors.Is(err, plugin.ErrMoved) && s.pause(retryMoved) {
-			err = s.received(src.client, src.address, m)
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, plugin.ErrMoved):
+			s.pause(retryMoved)
+		case err != nil:
 			src.release()
-			return
+		default:
+			src.client.Flush()
+			src.dropFirst()
 		}
-		src.client.Flush()
 	}
 }
 
-// firstLeft takes one message off.
-func (src *source) firstLeft() (m []byte) {
+// firstLeft is the next message to be taken; nil ends who asks.
+func (src *source) firstLeft() []byte {
 	src.slot.mu.Lock()
 	defer src.slot.mu.Unlock()
-	if len(src.left) > 0 {
-		m = src.left[0]
-		src.left = src.left[1:]
-		src.slot.service.partial.give(len(m) + leftCost)
+	if !src.waitsLocked() || !src.slot.service.isServing() {
+		close(src.waking)
+		src.waking = nil
+		return nil
 	}
-	return m
+	return src.left[0]
+}
+
+// waiting is what would be taken before the next datagram.
+func (src *source) waiting() [][]byte {
+	src.slot.mu.Lock()
+	defer src.slot.mu.Unlock()
+	return slices.Clone(src.left)
+}
+
+// dropFirst takes off what was taken.
+func (src *source) dropFirst() {
+	src.slot.mu.Lock()
+	defer src.slot.mu.Unlock()
+	if len(src.left) > 0 { // else it was released
+		src.slot.service.partial.give(len(src.left[0]) + leftCost)
+		src.left = src.left[1:]
+	}
 }
 
 // release gives back what waits for a source that ends.

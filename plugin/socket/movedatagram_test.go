@@ -158,7 +158,11 @@ func TestDatagramsWaitForTheirSource(t *testing.T) {
 	for _, want := range []string{"parked", "0", "1", "2", "3", "4"} {
 		read(t, peer, want)
 	}
-	until(t, "awake", src.awake)
+	until(t, "awake", func() bool {
+		src.slot.mu.Lock()
+		defer src.slot.mu.Unlock()
+		return !src.asleep
+	})
 	if n := ps[1].partial.used.Load(); n != 0 {
 		t.Fatalf("%d bytes held", n)
 	}

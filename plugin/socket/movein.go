@@ -114,7 +114,7 @@ func (s *SocketService) sourceIn(f *fields, attach attachFunc) (resume func(), e
 		sl.keepDrops(state.drops)
 	}
 	sl.succeed(src)
-	return src.wake, nil
+	return src.resume, nil
 }
 
 // carries reports whether a source with this address can be heard on the slot.

@@ -166,6 +166,7 @@ func (s *SocketService) giveSlots(limit context.Context, slots uint64, out *move
 			continue
 		}
 		if done := r.gate.ask(); done != nil { // else it has moved
+			sl.setMoving(true)
 			r.interrupt()
 			asked, standing = append(asked, r), append(standing, done)
 		}
@@ -173,8 +174,11 @@ func (s *SocketService) giveSlots(limit context.Context, slots uint64, out *move
 	s.assigning.Unlock()
 	for i, r := range asked {
 		await(limit, standing[i])
+		for _, waking := range r.slot.wakings() {
+			await(limit, waking)
+		}
 		if !r.gate.stands() {
-			r.gate.open()
+			r.back()
 			continue
 		}
 		out.slots = append(out.slots, r)
@@ -190,8 +194,9 @@ func (r *slotReader) give(give giveFunc) {
 	for _, src := range sl.leaving() {
 		state := src.state()
 		state.drops, state.counted = drops, true
+		state.parked = src.waiting()
 		if p := r.parked; p != nil && keyOf(p.from) == src.key && p.anc.local == src.asked.local {
-			state.parked = [][]byte{p.payload}
+			state.parked = append(state.parked, p.payload)
 		}
 		author, err := sl.service.saveClient(src.client)
 		if err == nil {
@@ -211,12 +216,37 @@ func (r *slotReader) give(give giveFunc) {
 func (r *slotReader) back() {
 	sl := r.slot
 	sl.mu.Lock()
+	sl.moving, sl.drops.counting = false, true
+	var left []*source
 	for src := range sl.all() {
-		src.given = false
+		if src.given = false; src.asleep {
+			left = append(left, src)
+		}
 	}
-	sl.drops.counting = true
 	sl.mu.Unlock()
+	for _, src := range left {
+		src.wake()
+	}
 	r.gate.open()
+}
+
+// setMoving has what sources left be taken here, or by the next process.
+func (sl *slot) setMoving(moving bool) {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	sl.moving = moving
+}
+
+// wakings end when what sources left is not taken here any more.
+func (sl *slot) wakings() (all []<-chan struct{}) {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	for src := range sl.all() {
+		if src.waking != nil {
+			all = append(all, src.waking)
+		}
+	}
+	return all
 }
 
 // saveClient asks the author what a client takes along.

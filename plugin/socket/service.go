@@ -204,6 +204,16 @@ func (s *SocketService) beginLocked() bool {
 	return s.serving
 }
 
+// isServing reports whether the service has not been closed.
+func (s *SocketService) isServing() bool {
+	select {
+	case <-s.done:
+		return false
+	default:
+		return true
+	}
+}
+
 // pause waits and reports whether the service still serves.
 func (s *SocketService) pause(d time.Duration) bool {
 	t := time.NewTimer(d)

@@ -27,6 +27,7 @@ type slot struct {
 	mu      sync.Mutex
 	sources map[sourceKey]*source // guarded by mu
 	drops   drops                 // guarded by mu
+	moving  bool                  // its sources are about to go to another process; guarded by mu
 
 	reader   *slotReader // guarded by service.assigning
 	refusals refusals    // the reader's

@@ -74,6 +74,7 @@ func (sl *slot) stop() bool {
 	<-sl.reader.gone
 	sl.reader = nil
 	sl.endDrops()
+	sl.setMoving(false)
 	return true
 }
 

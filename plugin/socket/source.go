@@ -32,9 +32,13 @@ type source struct {
 	seen    int64 // when it was last heard, Unix nanoseconds; guarded by slot.mu
 	touched bool  // the reader's: has something to flush
 
-	given  bool     // is on its way to another process; guarded by slot.mu
-	asleep bool     // has come from another process, which may still speak for it; guarded by slot.mu
-	left   [][]byte // messages to be taken when it is awake, before all others; guarded by slot.mu
+	given bool // is on its way to another process; guarded by slot.mu
+	// A source that came from another process is asleep until all that came before its next
+	// datagram was taken. Guarded by slot.mu.
+	asleep  bool
+	resumed bool          // the other process does not speak for it any more
+	left    [][]byte      // messages to be taken before all others
+	waking  chan struct{} // closed when nobody takes them at the moment
 
 	closed      atomic.Bool
 	interrupted atomic.Bool
@@ -193,7 +197,7 @@ func (sl *slot) leaving() (all []*source) {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
 	for src := range sl.all() {
-		if src.stays() && !src.closed.Load() {
+		if src.stays() && src.waking == nil && !src.closed.Load() {
 			src.given = true
 			all = append(all, src)
 		}

@@ -3,6 +3,7 @@ package socket
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,7 +57,8 @@ func parseSource(f *fields) (*sourceState, error) {
 	if err := f.end(); err != nil {
 		return nil, err
 	}
-	if s.slot > 63 || s.seen < 0 {
+	empty := slices.ContainsFunc(s.parked, func(m []byte) bool { return len(m) == 0 })
+	if s.slot > 63 || s.seen < 0 || empty {
 		return nil, errState
 	}
 	return s, nil

@@ -123,6 +123,9 @@ func (k *slotKeeper) assign(i *instance, c slots.Command) {
 
 func (k *slotKeeper) move(from, to *instance, c slots.Command) {
 	err := k.handOver(from, to, c.Slots)
+	if err != nil && !errors.Is(err, errNoHandover) {
+		k.warn("the clients of some slots were not handed over: they are new where they go", from, err)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.send(k.table.Moved(c.Process, err == nil))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/antano/antano/manager/internal/relay"
 	"github.com/antano/antano/manager/internal/slots"
 )
 
@@ -96,5 +97,8 @@ var errNoHandover = errors.New("the plugin cannot hand clients over")
 
 // handOver moves the clients of some slots from one running process to another.
 func (k *slotKeeper) handOver(from, to *instance, set slots.Set) error {
-	return errNoHandover
+	if !from.spec.movesTo(to.spec) {
+		return errNoHandover
+	}
+	return k.service.server.router.Move(k.ctx, from.link, to.link, relay.Scope{Slots: set})
 }

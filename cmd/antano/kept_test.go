@@ -75,7 +75,8 @@ func (s *source) who() (id, process string) {
 	return fmt.Sprint(o["entity_id"]), fmt.Sprint(o["process_id"])
 }
 
-// gets fails unless the next messages are these, each once, and nothing comes behind.
+// gets fails unless the next messages are these, each once, and no other is on its way:
+// the answer to a ping comes behind.
 func (s *source) gets(values ...string) {
 	s.t.Helper()
 	for _, v := range values {
@@ -83,7 +84,7 @@ func (s *source) gets(values ...string) {
 			s.t.Fatalf("client %s got %v, want %s", s.id, o, v)
 		}
 	}
-	if o := s.read(50 * time.Millisecond); o != nil {
+	for o := s.until(`{"type":"ping","id":"after"}`, func(object) bool { return true }); o["type"] != "pong"; o = s.read(patience) {
 		s.t.Errorf("client %s got %v, too", s.id, o)
 	}
 }

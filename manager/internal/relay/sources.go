@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/antano/antano/shared"
@@ -63,8 +64,8 @@ const restoreAtATime = 128
 func (l *Link) restore(ctx context.Context, slots uint64) error {
 	orphans := l.sources.on(slots, l.r.isOrphan)
 	for len(orphans) > 0 {
-		n := min(restoreAtATime, len(orphans))
-		if err := l.adopt(orphans[:n]); err != nil {
+		n, err := l.adopt(orphans[:min(restoreAtATime, len(orphans))])
+		if err != nil {
 			return err
 		}
 		orphans = orphans[n:]
@@ -80,28 +81,33 @@ func (l *Link) restore(ctx context.Context, slots uint64) error {
 	return nil
 }
 
-// adopt makes l the host of orphans. What is for them is queued behind what l is told.
-func (l *Link) adopt(orphans []shared.ClientID) error {
+// adopt makes l the host of orphans, as many as its queue takes. What is for them is
+// queued behind what l is told.
+func (l *Link) adopt(orphans []shared.ClientID) (n int, err error) {
 	r, g := l.r, l.sources
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if l.state != stateUp {
-		return fmt.Errorf("%w: %s", ErrDown, l)
+		return 0, fmt.Errorf("%w: %s", ErrDown, l)
 	}
-	for _, c := range orphans {
+	for n, c := range orphans {
 		src := g.sources[c]
 		if src == nil || !r.isOrphan(c) {
 			continue // it was restored elsewhere, or its service ended
 		}
-		if err := l.queue.PutControl(func(dst []byte) []byte { return appendRestore(dst, c, src) }); err != nil {
-			return fmt.Errorf("tell %s what to restore: %w", l, err)
+		err := l.queue.PutControl(func(dst []byte) []byte { return appendRestore(dst, c, src) })
+		if errors.Is(err, wire.ErrFull) {
+			return n, nil
+		}
+		if err != nil {
+			return n, fmt.Errorf("%w: %s", ErrDown, l)
 		}
 		src.by = l
 		r.moved.set(c, l)
 	}
-	return nil
+	return len(orphans), nil
 }
 
 func appendRestore(dst []byte, c shared.ClientID, src *source) []byte {

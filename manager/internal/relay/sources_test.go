@@ -115,8 +115,8 @@ func TestSourceSurvivesCrash(t *testing.T) {
 	for _, id := range []int64{id, other} {
 		b.write(wire.AppendSourceGone(nil, shared.ClientID(id)))
 	}
-	c.send(c.to(wire.KindClient, other, 5))
 	b.nothing()
+	c.send(c.to(wire.KindClient, other, 5))
 	c.wantResult(5, shared.CodeNoSuchEntity)
 	g.noSources(10)
 }

@@ -144,6 +144,9 @@ func (s *Service) remove(ctx context.Context, workers []*worker) error {
 	if err != nil {
 		return err
 	}
+	for _, w := range workers {
+		s.slots.forget(w.id)
+	}
 	s.mu.Lock()
 	s.workers = slices.DeleteFunc(s.workers, func(w *worker) bool { return slices.Contains(workers, w) })
 	s.retired = append(s.retired, workers...)

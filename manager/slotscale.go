@@ -25,6 +25,15 @@ func (k *slotKeeper) remove(ctx context.Context, id int) error {
 	return k.vacate(ctx, id, (*slots.Table).Remove)
 }
 
+// forget is remove for a process that has ended.
+func (k *slotKeeper) forget(id int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.table != nil {
+		k.send(k.table.Remove(id))
+	}
+}
+
 // leave is remove for a process that is only stopped: the slots remain its own.
 func (k *slotKeeper) leave(ctx context.Context, id int) error {
 	return k.vacate(ctx, id, (*slots.Table).Leave)

@@ -119,10 +119,25 @@ func (l *Link) claim(f wire.Frame) error {
 	}
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	if host, _ := l.r.host(int64(s.Client)); host != l && slices.Contains(l.r.listed[l.launch.Service], s.Client.Process()) {
+	if host, _ := l.r.host(int64(s.Client)); host != l && l.mayClaim(s.Client.Process(), host) {
 		l.r.moved.set(s.Client, l)
 	}
 	return nil
+}
+
+// mayClaim reports whether clients of l can have ids of a process: one of its own service,
+// or one that no service has any more, whose clients went when it was scaled away. r.mu
+// is held.
+func (l *Link) mayClaim(process uint16, host *Link) bool {
+	if slices.Contains(l.r.listed[l.launch.Service], process) {
+		return true
+	}
+	for _, processes := range l.r.listed {
+		if slices.Contains(processes, process) {
+			return false
+		}
+	}
+	return host == nil
 }
 
 // takeRanges gives the process what it holds. Nobody gets what another holds.

@@ -181,3 +181,30 @@ func TestQuiet(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A datagram client whose id is of a sibling, also of one that was scaled away since, is
+// its process's again; one of another service is not.
+func TestRejoinedSources(t *testing.T) {
+	g := newRig(t, Config{})
+	g.SkipTo(map[int]uint64{1: 9000, 2: 9000})
+	g.SetServices(map[int64][]uint16{1: {1, 2}, 2: {4}})
+	a, b := g.adopt(1, 1), g.adopt(2, 1)
+	a.holds(1, 1, 100)
+	a.rejoined()
+	moved, scaled, foreign := int64(shared.NewClientID(1, 1, 5)), int64(shared.NewClientID(1, 9, 5)), int64(shared.NewClientID(1, 4, 5))
+	b.register(moved, 1)
+	b.register(scaled, 2, 7)
+	b.register(foreign, 3)
+	b.rejoined()
+	for i, id := range []int64{moved, scaled} {
+		a.send(a.to(wire.KindClient, id, uint64(i+1)))
+		b.answer(b.message().Token, 1)
+		a.wantResult(uint64(i+1), shared.CodeNone)
+	}
+	a.send(a.to(wire.KindClient, foreign, 3))
+	a.wantResult(3, shared.CodeNoSuchEntity)
+	b.crash()
+	if got := a.assigned(allSlots); len(got) != 2 || len(got[scaled]) != 1 {
+		t.Errorf("restored %v", got)
+	}
+}

@@ -73,6 +73,10 @@ func (q *Queue) prepend(frames []byte) {
 func (q *Queue) Waiting(f func(Frame)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.waiting(f)
+}
+
+func (q *Queue) waiting(f func(Frame)) {
 	for _, rest := range [][]byte{q.next.bytes, q.kept} {
 		for {
 			frame, n, _, err := Next(rest)
@@ -93,4 +97,19 @@ func (q *Queue) Attach(sink Sink, first []byte) {
 	q.prepend(first)
 	q.releaseLocked()
 	q.sink, q.detached = sink, false
+}
+
+// SentSilent returns how many message frames without a token left a detached queue,
+// maybe in part: those ever put that do not wait.
+func (q *Queue) SentSilent() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	sent := q.silent
+	q.waiting(func(f Frame) {
+		var m Message
+		if f.Type == TypeMessage && m.Parse(f.Body) == nil && m.Token == 0 {
+			sent--
+		}
+	})
+	return sent
 }

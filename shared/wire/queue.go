@@ -59,7 +59,8 @@ type Queue struct {
 	writing bool          // somebody owns the sink
 	frames  uint64        // frames ever put
 	bytes   uint64        // bytes ever put
-	lost    int           // silent frames that never left
+	silent  uint64        // silent frames ever put
+	lost    int           // of them, those that never left
 	space   chan struct{} // closed when there is room again; nil while nobody waits
 	err     error
 
@@ -99,6 +100,7 @@ func (q *Queue) Put(size int, charge Charge, encode func(dst []byte) []byte) err
 	q.append(encode)
 	if charge.Silent {
 		q.next.silent++
+		q.silent++
 	}
 	if charge.Bytes > 0 {
 		q.next.charge(charge)
@@ -151,6 +153,7 @@ func (b *batch) charge(c Charge) {
 // QueueStats is what went through a queue so far, and what is in it.
 type QueueStats struct {
 	Frames, Bytes uint64 // ever put
+	Silent        uint64 // silent frames ever put
 	Queued        int    // bytes that wait to be written
 	Lost          int    // silent frames that a broken link dropped
 }
@@ -159,7 +162,7 @@ type QueueStats struct {
 func (q *Queue) Stats() QueueStats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return QueueStats{Frames: q.frames, Bytes: q.bytes, Queued: q.queued, Lost: q.lost}
+	return QueueStats{Frames: q.frames, Bytes: q.bytes, Silent: q.silent, Queued: q.queued, Lost: q.lost}
 }
 
 // Queued returns how many bytes wait to be written.

@@ -60,7 +60,7 @@ func (l *Link) run(ctx context.Context) {
 	cancel()
 	_ = l.conn.Close()
 	writer.Wait()
-	l.counters.to[shared.CodeProcessLost].Add(uint64(l.queue.Stats().Lost))
+	l.countLost()
 	close(l.down)
 }
 

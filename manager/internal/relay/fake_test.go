@@ -123,7 +123,8 @@ func (f *fake) write(b []byte) {
 	}
 }
 
-// next returns the next frame that is not credit; it must have the given type.
+// next returns the next frame that is not credit or an ack; it must have the given
+// type.
 func (f *fake) next(want wire.Type) wire.Frame {
 	f.Helper()
 	f.conn.SetReadDeadline(time.Now().Add(patience))
@@ -132,7 +133,7 @@ func (f *fake) next(want wire.Type) wire.Frame {
 		if err != nil {
 			f.Fatalf("process %d waits for frame type %d: %v", f.process, want, err)
 		}
-		if fr.Type == wire.TypeCredit && want != wire.TypeCredit {
+		if fr.Type != want && (fr.Type == wire.TypeCredit || fr.Type == wire.TypeAck) {
 			continue
 		}
 		if fr.Type != want {

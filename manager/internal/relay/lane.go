@@ -20,8 +20,9 @@ type lane struct {
 // lanes are those of one source. Only its reader looks one up; who pays credit has
 // the pointer.
 type lanes struct {
-	byID map[wire.Lane]*lane
-	last *lane
+	byID  map[wire.Lane]*lane
+	last  *lane
+	count atomic.Int64 // len(byID)
 
 	mu    sync.Mutex
 	owing []*lane // owed something, less than a quarter window
@@ -38,6 +39,7 @@ func (l *Link) lane(id wire.Lane) *lane {
 		}
 		ln = &lane{src: l, id: id}
 		l.lanes.byID[id] = ln
+		l.lanes.count.Add(1)
 	}
 	l.lanes.last = ln
 	return ln

@@ -67,6 +67,7 @@ type Link struct {
 	lanes    lanes
 	groups   atomic.Int64 // how many it subscribes to
 	counters counters
+	acks     acks
 	reader   reader // of the reading goroutine alone
 	adopted  adopted
 

@@ -15,6 +15,7 @@ type reader struct {
 	inside bool // holds the gate
 	frames uint64
 	bytes  uint64
+	read   wire.Ack // messages
 	pauses budget
 	ranges budget
 }
@@ -78,6 +79,8 @@ func (l *Link) frame(f wire.Frame) error {
 		return l.member(f)
 	case wire.TypeMoreSequences:
 		return l.moreSequences(f.Body)
+	case wire.TypeAck:
+		return l.acked(f.Body)
 	case wire.TypeMoveReady:
 		return l.moveReady(f.Body)
 	case wire.TypeMoveAbort:
@@ -97,6 +100,7 @@ func (l *Link) message(f wire.Frame) error {
 	if err := m.Parse(f.Body); err != nil {
 		return err
 	}
+	l.reader.count(&m)
 	if m.Kind == wire.KindGroup {
 		l.multicast(&m, f.Raw)
 	} else {

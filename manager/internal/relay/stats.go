@@ -18,6 +18,8 @@ type Stats struct {
 	FramesOut, BytesOut uint64 // queued for it
 	QueuedBytes         int    // waiting to be written to it
 	Groups              int    // it subscribes to
+	Open                int    // messages that it has not answered yet
+	Lanes               int    // destinations that it has sent to
 	// Strays counts frames that made no sense and were ignored: results that were
 	// forged or late, pauses for other processes' clients, late health answers.
 	Strays uint64
@@ -26,8 +28,9 @@ type Stats struct {
 	// them. With a token, the process is told and counts by itself.
 	DropsFrom [shared.NumCodes]uint64
 	// DropsTo counts messages that did not fit into the queue of this process
-	// (overloaded), and those without a token that were still queued when its link
-	// went down (process_lost).
+	// (overloaded), and those without a token that it had not acknowledged when its
+	// link went down (process_lost); of a process that never does, those that were not
+	// written.
 	DropsTo [shared.NumCodes]uint64
 }
 
@@ -35,12 +38,15 @@ type Stats struct {
 func (l *Link) publish() {
 	l.counters.frames.Store(l.reader.frames)
 	l.counters.bytes.Store(l.reader.bytes)
+	l.acks.mu.Lock()
+	l.acks.read = l.reader.read
+	l.acks.mu.Unlock()
 }
 
 // Stats returns a snapshot; zero before the link is up.
 func (l *Link) Stats() Stats {
 	s := Stats{FramesIn: l.counters.frames.Load(), BytesIn: l.counters.bytes.Load(),
-		Groups: int(l.groups.Load()), Strays: l.counters.strays.Load()}
+		Groups: int(l.groups.Load()), Lanes: int(l.lanes.count.Load()), Open: l.pending.count(), Strays: l.counters.strays.Load()}
 	for i := range s.DropsFrom {
 		s.DropsFrom[i], s.DropsTo[i] = l.counters.from[i].Load(), l.counters.to[i].Load()
 	}

@@ -30,6 +30,7 @@ func (r *Router) sweep(ctx context.Context) {
 		for _, l := range *r.up.Load() {
 			l.pending.expire(now, expireAfter, &out)
 			l.payAll()
+			l.acknowledge(&out)
 		}
 		out.flush()
 	}

@@ -37,6 +37,9 @@ func (h *Hub) OnLost(planned bool, waiting func(func(wire.Frame))) {
 	h.OnDry()
 }
 
+// OnUnread counts what went with a manager.
+func (h *Hub) OnUnread(messages uint64) { h.page.Drop(shared.CodeProcessLost, int(messages)) }
+
 // takeLost closes every token but the kept ones and those of groups, and returns what
 // they stood for, oldest first.
 func (t *pendings) takeLost(kept map[uint64]struct{}) (lost []pending) {

@@ -15,6 +15,14 @@ type inbound struct {
 	seq     wire.Sequences
 	source  wire.Source
 	member  wire.Member
+	read    wire.Ack // messages from this manager
+}
+
+func (in *inbound) count() {
+	in.read.Messages++
+	if in.message.Token == 0 {
+		in.read.Silent++
+	}
 }
 
 // take handles one frame. An error means that the manager does not speak the
@@ -23,6 +31,7 @@ func (l *Link) take(r Receiver, in *inbound, f wire.Frame) (err error) {
 	switch f.Type {
 	case wire.TypeMessage:
 		if err = in.message.Parse(f.Body); err == nil {
+			in.count()
 			r.OnMessage(&in.message)
 		}
 	case wire.TypeResult:
@@ -68,6 +77,8 @@ func (l *Link) take(r Receiver, in *inbound, f wire.Frame) (err error) {
 		if move, err = wire.ParseU64(f.Body); err == nil && l.cfg.Give != nil {
 			l.cfg.Give(move)
 		}
+	case wire.TypeAck:
+		err = l.acked.Parse(f.Body)
 	case wire.TypeHold:
 		err = l.takeHold(f.Body)
 	default:

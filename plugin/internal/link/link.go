@@ -36,6 +36,9 @@ type Receiver interface {
 	// the change was planned. When no successor comes it is called again, with nothing
 	// waiting.
 	OnLost(planned bool, waiting func(func(wire.Frame)))
+	// OnUnread says that so many messages without a token are lost: they were sent to
+	// the manager that is gone, and it had not acknowledged them.
+	OnUnread(messages uint64)
 	// Replay appends the frames that tell a successor what only its predecessor knew.
 	Replay(dst []byte) []byte
 }
@@ -82,6 +85,11 @@ type Link struct {
 	planned  bool        // of the reading goroutine: the manager said that it goes
 	final    atomic.Bool // a loss is the end
 	adopted  bool        // of the reading goroutine: it has rejoined
+	acks     acks
+	acked    wire.Ack // of the reading goroutine: by this manager
+	// sentBefore is how many messages without a token former managers were sent. Of the
+	// reading goroutine.
+	sentBefore uint64
 
 	mu   sync.Mutex // guards what follows
 	conn *net.UnixConn
@@ -102,6 +110,7 @@ func Dial(ctx context.Context, cfg Config) (*Link, error) {
 	l.queue.Survive()
 	l.seq.init(cfg.Hello.Process, l.welcome.Sequences)
 	l.slots.init()
+	l.acks.init()
 	return l, nil
 }
 
@@ -167,6 +176,7 @@ func (l *Link) Run(r Receiver) {
 			l.fail(fmt.Errorf("write relay link: %w", err))
 		}
 	})
+	l.wg.Go(l.acknowledge)
 	if l.cfg.Assign != nil {
 		l.assigner.Go(l.assignSlots)
 	}
@@ -193,8 +203,10 @@ func (l *Link) Err() error {
 	return l.err
 }
 
-// Close ends the link and returns when its goroutines are gone.
+// Close ends the link and returns when its goroutines are gone. What was read is
+// acknowledged before.
 func (l *Link) Close() {
+	l.ack()
 	l.fail(wire.ErrClosed)
 	l.wg.Wait()
 	l.assigner.Wait()
@@ -240,6 +252,7 @@ func (l *Link) read(r Receiver) error {
 		}
 		if l.reader.Dry() {
 			r.OnDry()
+			l.acks.note(in.read)
 			l.Flush()
 		}
 	}

@@ -44,6 +44,7 @@ type recorder struct {
 	messages []string
 	results  []wire.Result
 	losses   []loss
+	unread   uint64
 	dry      chan struct{}
 }
 
@@ -81,6 +82,12 @@ func (r *recorder) OnLost(planned bool, waiting func(func(wire.Frame))) {
 	waiting(func(f wire.Frame) { l.waiting = append(l.waiting, f.Type) })
 	r.losses = append(r.losses, l)
 	r.OnDry()
+}
+
+func (r *recorder) OnUnread(messages uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unread += messages
 }
 
 func (r *recorder) loss(i int) loss {

@@ -41,7 +41,13 @@ func (l *Link) rejoin(r Receiver, cause error) error {
 	planned := l.planned
 	l.planned = false
 	l.closeConn()
+	l.acks.restart()
 	l.queue.Detach()
+	unread := l.unread(l.acked)
+	l.acked = wire.Ack{}
+	if !planned && unread > 0 {
+		r.OnUnread(unread)
+	}
 	r.OnLost(planned, l.queue.Waiting)
 	replay := r.Replay(l.seq.replay(nil))
 	if l.cfg.Assign != nil {

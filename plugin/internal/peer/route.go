@@ -55,6 +55,9 @@ func (m *Manager) take(l *link, f wire.Frame) error {
 	case wire.TypeMember, wire.TypeNoMember:
 		var v wire.Member
 		return v.Parse(f.Body)
+	case wire.TypeAck:
+		var v wire.Ack
+		return v.Parse(f.Body)
 	case wire.TypeSlotsOK:
 		v, err := wire.ParseU64(f.Body)
 		l.slots <- v

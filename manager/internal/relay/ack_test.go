@@ -1,0 +1,68 @@
+package relay
+
+import (
+	"testing"
+
+	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/wire"
+)
+
+func (f *fake) ack(messages, silent uint64) {
+	f.Helper()
+	f.write(wire.AppendAck(nil, &wire.Ack{Messages: messages, Silent: silent}))
+}
+
+// TestLostIsCounted: of the messages that nobody waits for, a process that ends takes
+// those along that it had not acknowledged.
+func TestLostIsCounted(t *testing.T) {
+	_, a, b, c := town(t, Config{})
+	b.join(7)
+	for range 5 {
+		a.send(a.to(wire.KindClient, b.client(0), 0))
+	}
+	a.send(a.to(wire.KindClient, b.client(0), 1))
+	a.send(a.to(wire.KindGroup, 7, 0))
+	for range 7 {
+		b.message()
+	}
+	b.ack(4, 3)
+	b.ack(3, 3)   // back
+	b.ack(4, 2)   // back
+	b.ack(99, 99) // beyond
+	b.nothing()
+	if s := b.link.Stats(); s.Strays != 3 || s.Open != 1 {
+		t.Errorf("%d strays, %d open", s.Strays, s.Open)
+	}
+	if n := a.link.Stats().Lanes; n != 1 {
+		t.Errorf("%d lanes", n)
+	}
+	b.conn.Close()
+	<-b.link.Down()
+	a.wantResult(1, shared.CodeProcessLost)
+	if n := b.link.Stats().DropsTo[shared.CodeProcessLost]; n != 3 {
+		t.Errorf("%d lost, want 3", n)
+	}
+
+	// One that never acknowledges does not lose what was written to it.
+	a.send(a.to(wire.KindService, 20, 0))
+	c.message()
+	c.conn.Close()
+	<-c.link.Down()
+	if n := c.link.Stats().DropsTo[shared.CodeProcessLost]; n != 0 {
+		t.Errorf("%d lost of one without acks", n)
+	}
+}
+
+// TestAck: a process is told what was read from it, when that changed.
+func TestAck(t *testing.T) {
+	_, a, b, _ := town(t, Config{})
+	a.send(a.to(wire.KindClient, b.client(0), 0))
+	var got wire.Ack
+	for want, token := (wire.Ack{Messages: 1, Silent: 1}), uint64(0); want.Messages < 4; want.Messages++ {
+		if err := got.Parse(a.next(wire.TypeAck).Body); err != nil || got != want {
+			t.Fatalf("got %+v, %v, want %+v", got, err, want)
+		}
+		token++
+		a.send(a.to(wire.KindClient, b.client(0), token))
+	}
+}

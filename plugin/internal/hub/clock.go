@@ -66,6 +66,7 @@ func (h *Hub) tick() {
 // sweep reports whether there is anything left to watch.
 func (h *Hub) sweep(now time.Time) bool {
 	more := h.sweepPushed(now)
+	more = h.sweepMailboxes(now) || more
 	more = h.open.sweep(now) || more
 	more = h.sweepPending(now) || more
 	more = h.pauses.sweep(now) || more

@@ -23,6 +23,7 @@ type job struct {
 	m    shared.Message
 	from source
 	owed *owed
+	over bool // stands above the bound: from a stream
 }
 
 func (j *job) cost() int { return jobCost + len(j.m.Value) + 2*len(j.m.ID) }
@@ -32,6 +33,7 @@ type mailbox struct {
 	waiting []job
 	bytes   int
 	since   time.Time // when the call that runs began; zero between two
+	push    push      // on the sender's process
 }
 
 // mailboxes is the handler's queue: in order for each sender, concurrently for
@@ -40,6 +42,7 @@ type mailboxes struct {
 	mu    sync.Mutex
 	m     map[source]*mailbox
 	holds holds
+	full  int // mailboxes that push back
 }
 
 func (b *mailboxes) len() int {
@@ -56,7 +59,13 @@ func (h *Hub) toHandler(m *wire.Message) {
 		return
 	}
 	j := newJob(m, o)
-	if code := h.enqueue(j, source{m.FromKind, m.FromID}); code != shared.CodeNone {
+	key := source{m.FromKind, m.FromID}
+	mayPush := m.Flags&wire.FlagStream != 0 && m.FromKind == wire.KindClient
+	code, pause := h.enqueue(j, key, mayPush)
+	if pause.wanted {
+		h.pauseSender(wire.TypePauseSender, key, pause.budget)
+	}
+	if code != shared.CodeNone {
 		h.failed(o, sender(m), code)
 	}
 }
@@ -80,8 +89,9 @@ func newJob(m *wire.Message, o *owed) job {
 	}
 }
 
-// enqueue adds a call; one sender's calls may take what one client's queue may.
-func (h *Hub) enqueue(j job, key source) shared.Code {
+// enqueue adds a call; one sender's calls may take what one client's queue may, and a
+// stream is held back before they take more.
+func (h *Hub) enqueue(j job, key source, mayPush bool) (code shared.Code, p pause) {
 	limits := h.cfg.Params.Limits
 	h.jobs.mu.Lock()
 	defer h.jobs.mu.Unlock()
@@ -90,13 +100,23 @@ func (h *Hub) enqueue(j job, key source) shared.Code {
 	if b == nil {
 		cost += mailboxCost
 	}
-	if int(h.queued.Load())+cost > limits.ProcessQueueBytes || b != nil && b.bytes+cost > limits.ClientQueueBytes && b.bytes > 0 {
-		return shared.CodeOverloaded
+	if int(h.queued.Load())+cost > limits.ProcessQueueBytes {
+		return shared.CodeOverloaded, p
+	}
+	if b != nil && b.bytes+cost > limits.ClientQueueBytes && b.bytes > 0 {
+		if !mayPush {
+			return shared.CodeOverloaded, p
+		}
+		if p = h.jobs.meet(b, h.cfg.PushBack); b.push.spent(time.Now()) {
+			return shared.CodeOverloaded, p
+		}
+		j.over = true
+		h.clock.arm()
 	}
 	if b == nil {
 		b = &mailbox{}
 		if !h.spawn(func() { h.work(key, b) }) {
-			return shared.CodeShuttingDown
+			return shared.CodeShuttingDown, p
 		}
 		if h.jobs.m == nil {
 			h.jobs.m = map[source]*mailbox{}
@@ -106,7 +126,7 @@ func (h *Hub) enqueue(j job, key source) shared.Code {
 	b.waiting = append(b.waiting, j)
 	b.bytes += j.cost()
 	h.queued.Add(int64(cost))
-	return shared.CodeNone
+	return shared.CodeNone, p
 }
 
 // work makes the calls of one sender until there are none.
@@ -142,8 +162,12 @@ func (h *Hub) work(key source, b *mailbox) {
 
 		h.jobs.mu.Lock()
 		b.bytes -= j.cost()
+		resume := h.jobs.relieved(b, h.cfg.Params.Limits.ClientQueueBytes)
 		h.jobs.mu.Unlock()
 		h.queued.Add(-int64(j.cost()))
+		if resume {
+			h.pauseSender(wire.TypeResumeSender, key, 0)
+		}
 		h.relay.Flush()
 	}
 }

@@ -143,6 +143,7 @@ func TestHandlerHangs(t *testing.T) {
 		for i := range 20 {
 			p.send(fmt.Sprintf(toService, "1", fmt.Sprintf(`,"id":%d`, i)))
 		}
+		<-time.After(1100 * time.Millisecond) // push_back
 		synctest.Wait()
 		if got := codes(p.take()); len(got) == 0 || got[0] != "overloaded" {
 			t.Errorf("answers %q", got)

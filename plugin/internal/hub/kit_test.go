@@ -121,6 +121,13 @@ func (r *fakeRelay) Control(encode func([]byte) []byte) error {
 		}
 	case wire.TypeSource, wire.TypeSourceGone, wire.TypeMember, wire.TypeNoMember:
 		r.kept = append(r.kept, keptText(f))
+	case wire.TypePauseSender, wire.TypeResumeSender:
+		var p wire.SenderPause
+		must(p.Parse(f.Body))
+		r.pauses = append(r.pauses, fmt.Sprintf("%s %d", f.Type, p.Budget))
+		if !r.hold {
+			r.events <- func() { r.hub.OnPauseSender(p, f.Type == wire.TypePauseSender) }
+		}
 	default:
 		panic(fmt.Sprint("control frame of type ", f.Type))
 	}

@@ -14,10 +14,8 @@ func (h *Hub) send(m *wire.Message, w *wait) shared.Code {
 	if !direct {
 		return h.queue(m, &wait{})
 	}
-	if m.Kind == wire.KindClient {
-		if code := h.pauses.acquire(shared.ClientID(m.EntityID), w); code != shared.CodeNone {
-			return code
-		}
+	if code := h.pauses.acquire(targetOf(m), w); code != shared.CodeNone {
+		return code
 	}
 	size := m.FrameSize()
 	if code := h.lanes.acquire(lane, size, w); code != shared.CodeNone {

@@ -62,6 +62,11 @@ func (l *Link) take(r Receiver, in *inbound, f wire.Frame) (err error) {
 		if err = in.member.Parse(f.Body); err == nil {
 			r.OnMember(&in.member)
 		}
+	case wire.TypePauseSender, wire.TypeResumeSender:
+		var p wire.SenderPause
+		if err = p.Parse(f.Body); err == nil {
+			r.OnPauseSender(p, f.Type == wire.TypePauseSender)
+		}
 	case wire.TypeMoveOut:
 		var m wire.MoveOut
 		if err = m.Parse(f.Body); err == nil {

@@ -21,6 +21,8 @@ type Receiver interface {
 	OnCredit(wire.Credit)
 	// OnPause takes a pause, or a resume when paused is false.
 	OnPause(p wire.Pause, paused bool)
+	// OnPauseSender is OnPause for the messages of one sender to a service.
+	OnPauseSender(p wire.SenderPause, paused bool)
 	// OnMoveOut takes the request to hand clients over, OnMove the other frames of a
 	// move: TypeMoveIn, TypeMoveCut and TypeMoveAbort.
 	OnMoveOut(wire.MoveOut)

@@ -68,12 +68,13 @@ func (r *recorder) OnResult(v *wire.Result) {
 	r.results = append(r.results, *v)
 }
 
-func (r *recorder) OnCredit(wire.Credit)     {}
-func (r *recorder) OnPause(wire.Pause, bool) {}
-func (r *recorder) OnMoveOut(wire.MoveOut)   {}
-func (r *recorder) OnMove(wire.Type, uint64) {}
-func (r *recorder) OnRestore(*wire.Source)   {}
-func (r *recorder) OnMember(*wire.Member)    {}
+func (r *recorder) OnCredit(wire.Credit)                 {}
+func (r *recorder) OnPause(wire.Pause, bool)             {}
+func (r *recorder) OnPauseSender(wire.SenderPause, bool) {}
+func (r *recorder) OnMoveOut(wire.MoveOut)               {}
+func (r *recorder) OnMove(wire.Type, uint64)             {}
+func (r *recorder) OnRestore(*wire.Source)               {}
+func (r *recorder) OnMember(*wire.Member)                {}
 
 func (r *recorder) OnLost(planned bool, waiting func(func(wire.Frame))) {
 	r.mu.Lock()

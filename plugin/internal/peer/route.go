@@ -25,6 +25,13 @@ func (m *Manager) take(l *link, f wire.Frame) error {
 		s := m.grantLocked()
 		l.control(func(dst []byte) []byte { return wire.AppendSequences(dst, s) })
 		return nil
+	case wire.TypePauseSender, wire.TypeResumeSender:
+		var p wire.SenderPause
+		err := p.Parse(f.Body)
+		if to := m.host(p.Client); to != nil {
+			to.control(func(dst []byte) []byte { return wire.AppendSenderPause(dst, f.Type, &p) })
+		}
+		return err
 	case wire.TypeMoveReady, wire.TypeMoveAbort:
 		id, err := wire.ParseU64(f.Body)
 		if f.Type == wire.TypeMoveReady {

@@ -168,7 +168,8 @@ func (l *Link) takeHold(body []byte) error {
 // passesHold reports whether a frame ends something, or answers for the process.
 func passesHold(t wire.Type) bool {
 	switch t {
-	case wire.TypeResult, wire.TypeHealthOK, wire.TypeSlotsOK, wire.TypeHeld, wire.TypePause, wire.TypeResume, wire.TypeAck:
+	case wire.TypeResult, wire.TypeHealthOK, wire.TypeSlotsOK, wire.TypeHeld, wire.TypePause, wire.TypeResume,
+		wire.TypePauseSender, wire.TypeResumeSender, wire.TypeAck:
 		return true
 	}
 	return false

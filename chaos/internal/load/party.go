@@ -32,6 +32,7 @@ type party struct {
 	conn   *conn
 	id     int64 // 0 until the server said it
 	client *ledger.Client
+	served string // its id and process, for people
 	member bool
 	joined chan struct{} // closed when it is a member for the first time
 	asleep time.Time     // until when it does not read
@@ -276,7 +277,9 @@ func (p *party) named(o *object) (member bool) {
 	if p.id != 0 {
 		f.depart(p.client)
 		f.note(func(l *Losses) { l.Renamed++ })
+		f.unexpected(fmt.Sprintf("%s was %s, is %d of process %d at %s", p.name, p.served, o.EntityID, o.ProcessID, time.Now().UTC().Format("15:04:05.000")))
 	}
+	p.served = fmt.Sprintf("%d of process %d", o.EntityID, o.ProcessID)
 	p.id, p.member = o.EntityID, false
 	p.client = f.cfg.Book.Open(p.name, p.service.Name, o.ProcessID, p.service.stream())
 	f.arrive(self{p.id, p.client})

@@ -19,8 +19,6 @@ type fault struct {
 	once bool
 	// alone says that it needs params of its own, and is no part of a mixture.
 	alone bool
-	// targets are the services that are disturbed; all when empty.
-	targets []string
 	// planned says that it must cost nobody anything.
 	planned bool
 	// manager says that what has no id may be lost with the manager.

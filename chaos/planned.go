@@ -41,13 +41,7 @@ func (r *run) refused(ctx context.Context, args ...string) error {
 }
 
 // target picks a service that may be disturbed.
-func (r *run) target() string {
-	among := r.fault.targets
-	if len(among) == 0 {
-		among = targets
-	}
-	return among[r.random.IntN(len(among))]
-}
+func (r *run) target() string { return targets[r.random.IntN(len(targets))] }
 
 // restart replaces the processes of a service one by one, or one of them.
 func restart(ctx context.Context, r *run) error {
@@ -85,7 +79,7 @@ func reload(ctx context.Context, r *run) error {
 	service := r.target()
 	changed := changeRow(r.fault.file(), service, "processes: 2", "processes: 3")
 	if r.random.IntN(2) == 0 {
-		changed = changeRow(r.fault.file(), service, "processes: 2", "processes: 2, restart: {delay: 7ms}")
+		changed = changeRow(r.fault.file(), service, "processes: 2", "processes: 2, restart: {delay: 3ms}")
 	}
 	for _, params := range []string{changed, r.fault.file()} {
 		if err := r.reload(ctx, params, r.antano); err != nil {

@@ -67,11 +67,11 @@ func (r *result) judge(f fault, strict bool) {
 // printTable prints a line for each fault and what is wrong with it.
 func printTable(out io.Writer, results []result) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "fault\ttimes\tsent\tdelivered\treported\tcounted\twith conn\twith proc\twith mgr\tLOST\tdup\treorder\tno answer\trefused\tbroken\tforeign\tstall\tnoise\tmedian\treplaced\tleft\t")
+	fmt.Fprintln(w, "fault\ttimes\tsent\tdelivered\treported\tcounted\twith conn\twith proc\twith mgr\tLOST\tdup\treorder\tno answer\trefused\tbroken\tforeign\tstall\tnoise\tmedian\tanswer\treplaced\tleft\t")
 	for _, r := range results {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%d\t\n", r.Fault, r.Repeats, r.Sent, r.Delivered, r.Reported,
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t\n", r.Fault, r.Repeats, r.Sent, r.Delivered, r.Reported,
 			r.Counted, r.WithConnection, r.WithProcess, r.WithManager, r.Lost, r.Duplicated, r.Reordered, r.Unanswered, r.Refused, r.Losses.Broken, r.Foreign,
-			short(r.Stall), short(r.Noise), short(r.Median), short(r.Replaced), len(r.Leftovers))
+			short(r.Stall), short(r.Noise), short(r.Median), short(r.SlowestReply), short(r.Replaced), len(r.Leftovers))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -84,7 +84,7 @@ func printTable(out io.Writer, results []result) error {
 			for _, n := range r.Notes {
 				fmt.Fprintf(out, "%s:   %s\n", r.Fault, n)
 			}
-			fmt.Fprintf(out, "%s:   drops %v, slowest answer %s\n", r.Fault, r.Drops, short(r.SlowestReply))
+			fmt.Fprintf(out, "%s:   drops %v\n", r.Fault, r.Drops)
 		}
 	}
 	return nil

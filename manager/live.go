@@ -56,8 +56,8 @@ func (s *Server) redescribe(ctx context.Context, row PlannedService) (PlannedSer
 	}
 	checked := row.row
 	checked.ServiceParams = row.Params
-	if issues := checkRow(checked, plugin, s.plan.RuntimeDir); len(issues) > 0 {
-		return row, configError{issues}
+	if issues := checkRow(checked, plugin, s.plan.RuntimeDir); len(issues) > 0 && row.Params.ID != 0 {
+		return row, configError{issues} // the internal service fits, and may use our names
 	}
 	if t := plugin.Description.Transport; t != row.Plugin.Description.Transport {
 		return row, configError{fmt.Errorf("plugin %s listens on %s now instead of %s; 'antano reload' changes that", plugin.Path, t, row.Plugin.Description.Transport)}

@@ -18,6 +18,8 @@ type reloading struct {
 	bound  map[int64]*spec          // sockets for services that are new or listen elsewhere, by id
 	held   map[int64]bool           // the services that were stopped by command
 	taken  map[*listener.Group]bool // those among them that another service has now
+	// Those among taken whose service is gone.
+	orphans map[*listener.Group]bool
 }
 
 // bind opens the addresses that are new, all before anything changes, or takes them
@@ -63,10 +65,11 @@ func (r *reloading) bind(changes []change) (err error) {
 	return nil
 }
 
-// release closes what bind opened and nobody uses.
+// release closes the sockets that nobody uses: what bind opened, and what a service
+// that is gone has left to another, as far as it did not come to that.
 func (r *reloading) release() {
 	for id, sp := range r.bound {
-		if sp.group != nil && !r.taken[sp.group] {
+		if sp.group != nil && (!r.taken[sp.group] || r.orphans[sp.group]) {
 			sp.group.Close()
 		}
 		delete(r.bound, id)
@@ -102,10 +105,12 @@ func (r *reloading) apply(ctx context.Context, changes []change) error {
 		svc := r.s.service(c.row.Params.ID)
 		r.held[c.row.Params.ID] = svc != nil && svc.stopped()
 		if c.kind == changeRenew || c.kind == changeRemove && r.taken[svc.spec().group] {
+			group := svc.spec().group
 			if err := r.s.dismiss(ctx, r.op, svc, r.taken); err != nil {
 				return err
 			}
 			old[c.row.Params.ID] = svc
+			r.orphans[group] = true
 		}
 	}
 	for _, c := range changes {
@@ -166,7 +171,6 @@ func (r *reloading) sockets(svc *Service, c change) (*spec, error) {
 	case r.held[id] && (like != nil || c.kind == changeRenew):
 		return &spec{bound: c.row.address()}, nil // bound when it is started
 	case like != nil:
-		delete(r.bound, id)
 	case svc != nil:
 		like = svc.spec()
 	default:
@@ -188,6 +192,9 @@ func (r *reloading) replace(ctx context.Context, svc *Service, c change) error {
 	if err != nil {
 		return err
 	}
+	if next.group != nil {
+		delete(r.bound, c.row.Params.ID) // they are the service's now
+	}
 	awake := slices.DeleteFunc(svc.processes(), (*worker).stopped)
 	if len(awake) == 0 {
 		svc.put(ctx, next)
@@ -204,9 +211,13 @@ func (r *reloading) add(ctx context.Context, c change, old *Service) error {
 		return err
 	}
 	held := r.held[c.row.Params.ID]
+	c.row.ProcessIDs = nil // those of the plan may be somebody's
 	svc, err := newService(assembly{row: c.row, params: r.params, like: like, old: old, held: held}, r.s)
 	if err != nil {
 		return err
+	}
+	if svc.spec().group != nil {
+		delete(r.bound, c.row.Params.ID) // they are the service's now
 	}
 	r.s.add(svc)
 	r.s.announce()

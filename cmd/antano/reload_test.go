@@ -55,6 +55,9 @@ active_service:
 `)
 	c := dial(t, "tcp", s.service("stays").Address)
 	id := c.whoami()
+	moves := dial(t, "tcp", s.service("changes").Address)
+	moved := moves.whoami()
+	moves.ask(`{"type":"join","entity":"room","entity_id":1}`).want(t, "type", "joined")
 	goes := s.service("goes").Address
 	before, changes, grows := s.pidsOf("stays"), s.pidsOf("changes"), s.pidsOf("grows")
 	if out := s.must("reload"); !strings.Contains(out, "nothing changes") {
@@ -98,6 +101,11 @@ active_service:
 	if got := c.whoami(); got != id {
 		t.Errorf("the client is %s now, was %s", got, id)
 	}
+	if got := moves.whoami(); got != moved {
+		t.Errorf("the client of what changed is %s now, was %s", got, moved)
+	}
+	c.send(`{"entity":"room","entity_id":1,"message":"hello"}`)
+	moves.receive().want(t, "message", "hello")
 	if _, err := net.Dial("tcp", goes); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("dial the service that was removed: %v", err)
 	}

@@ -61,11 +61,16 @@ func (k *slotKeeper) replace(ctx context.Context, old, new *instance, move func(
 		return move(ctx)
 	}
 	id := old.w.id
-	k.mu.Lock()
-	k.table.Hold(id)
-	k.mu.Unlock()
-	err := k.until(ctx, func() bool { return k.table.Quiet(id) })
-	if err == nil {
+	err := k.until(ctx, func() bool {
+		if !k.replaced[id] { // else its last replacement is not over
+			k.table.Hold(id)
+		}
+		return !k.replaced[id]
+	})
+	if err != nil {
+		return err
+	}
+	if err = k.until(ctx, func() bool { return k.table.Quiet(id) }); err == nil {
 		err = move(ctx)
 	}
 	k.mu.Lock()

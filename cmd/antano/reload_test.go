@@ -342,3 +342,33 @@ func TestOneChangeAtATime(t *testing.T) {
 		t.Errorf("status %+v, %v", st, err)
 	}
 }
+
+// TestReloadMovesDatagrams rebinds a udp service with several processes, and restarts
+// the internal service like any other.
+func TestReloadMovesDatagrams(t *testing.T) {
+	t.Parallel()
+	row := "active_service:\n  - {id: 1, service_type: udp, name: flood, host: 127.0.0.1, port: %d, processes: 2}\n"
+	s := start(t, fmt.Sprintf(row, 0))
+	old := s.service("flood").Address
+	dial(t, "udp", old).whoami()
+	port := freePort(t)
+	s.rewrite(fmt.Sprintf(row, port))
+	s.must("reload")
+	for range 20 {
+		dial(t, "udp", fmt.Sprint("127.0.0.1:", port)).whoami()
+	}
+	if l, err := net.ListenPacket("udp", old); err != nil {
+		t.Errorf("the old address is still held: %v", err)
+	} else {
+		l.Close()
+	}
+	s.must("restart", "internal")
+	s.must("restart", "0/0")
+	if p := s.byID("internal")[0]; p.Generation != 3 || p.State != "ready" {
+		t.Errorf("the internal service is %+v", p)
+	}
+	out, errs, _ := s.antano("send", "--entity", "service", "--entity-id", "1", "--receipt", "1")
+	if !strings.Contains(out+errs, "unsupported") {
+		t.Errorf("send says %s%s", out, errs)
+	}
+}

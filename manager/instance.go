@@ -30,6 +30,8 @@ type instance struct {
 	secret [32]byte
 	logs   *logTap
 	failed chan error
+	// adopted: it served an earlier manager.
+	adopted bool
 
 	watch   sync.WaitGroup
 	closing chan struct{}
@@ -100,6 +102,10 @@ func (i *instance) watchLink() {
 func (i *instance) PID() int { return i.proc.PID() }
 
 func (i *instance) Start(ctx context.Context) error {
+	if i.adopted {
+		return i.await(ctx, i.link.Rejoined())
+	}
+	i.w.service.server.keeper.saved(ctx)
 	svc := i.w.service
 	params, processes := i.spec.plan.Params, len(svc.processes())
 	params.Limits.MaxClients = share(params.Limits.MaxClients, processes, i.w.index)
@@ -108,12 +114,18 @@ func (i *instance) Start(ctx context.Context) error {
 		Params:   params, RelaySocket: svc.server.dir.Socket(runtimedir.Relay), Secret: i.secret,
 		ShareRow: i.row(), ShareRows: svc.page.Used(),
 		PushBack: i.spec.params.PushBack, HandlerTimeout: i.spec.params.Timeouts.Handler,
+		AdoptionWindow: svc.server.plan.params.AdoptionWindow,
 	})
 	if err != nil {
 		return err
 	}
+	return i.await(ctx, i.link.Up())
+}
+
+// await waits for the relay link of a process that serves.
+func (i *instance) await(ctx context.Context, up <-chan struct{}) error {
 	select {
-	case <-i.link.Up():
+	case <-up:
 		return nil
 	case <-i.link.Down():
 		return fmt.Errorf("relay link: %w", i.link.Err())

@@ -37,7 +37,7 @@ func Load(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, plan: plan, started: time.Now(), released: make(chan struct{}), events: newEvents(), logs: newLogs()}
+	s := &Server{cfg: cfg, plan: plan, started: time.Now(), released: make(chan struct{}), keeper: newKeeper(), events: newEvents(), logs: newLogs()}
 	s.operations.tell = s.emitProgress
 	for _, row := range plan.Services {
 		s.lastProcessID = max(s.lastProcessID, slices.Max(row.ProcessIDs))

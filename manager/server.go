@@ -32,6 +32,13 @@ type Server struct {
 	router   *relay.Router
 	lifeline lifeline
 	released chan struct{} // closed in a stop, when all processes are drained
+	keeper   *keeper
+
+	predecessor runtimedir.State       // zero when there was none
+	inherited   map[int64]*inheritance // by service, until that takes it
+	changed     []*Service             // that run what they were launched from before
+	dismissed   sync.WaitGroup         // of processes that nobody wants
+
 	draining atomic.Bool
 	ready    atomic.Bool
 
@@ -60,7 +67,7 @@ func (s *Server) globals() *params.Params {
 // Run runs the server until ctx ends, then drains and stops it, and returns when no
 // process, socket or directory is left. It is called once.
 func (s *Server) Run(ctx context.Context) (err error) {
-	if s.dir, err = runtimedir.Open(s.plan.RuntimeDir); err != nil {
+	if s.dir, s.predecessor, err = succeed(s.plan.RuntimeDir, s.cfg.Logger); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.dir.Close()) }()
@@ -68,9 +75,22 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer s.lifeline.close()
-	s.router = relay.New(relay.Config{ServerID: uint8(s.plan.ServerID), OnRefused: func(err error) {
+	s.router = relay.New(relay.Config{ServerID: uint8(s.plan.ServerID), Held: true, OnGrant: s.keeper.touch, OnRefused: func(err error) {
 		s.cfg.Logger.Warn("a connection to the relay socket was refused", "err", err)
 	}})
+	s.router.SkipTo(s.predecessor.Sequences)
+	relayListener, err := s.listen(runtimedir.Relay)
+	if err != nil {
+		return err
+	}
+	outer, endOuter := context.WithCancel(context.WithoutCancel(ctx))
+	var around sync.WaitGroup
+	defer around.Wait()
+	defer endOuter()
+	relayed := make(chan error, 1)
+	around.Go(func() { relayed <- s.router.Serve(outer, relayListener) })
+	defer s.disinherit()
+	s.takeOver(ctx)
 	defer s.closeServices()
 	var unusable []error // all of them: one run shows every address in use
 	for _, row := range s.plan.Services {
@@ -87,21 +107,18 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if ctx.Err() != nil {
 		return nil // told to stop before there was anything to stop
 	}
-	relayListener, err := s.listen(runtimedir.Relay)
+	controlListener, err := s.listen(runtimedir.Control)
 	if err != nil {
 		return err
 	}
-	controlListener, err := s.listen(runtimedir.Control)
-	if err != nil {
-		return errors.Join(err, relayListener.Close())
-	}
-	return s.serve(ctx, relayListener, controlListener)
+	return s.serve(ctx, outer, relayed, controlListener)
 }
 
 // listen opens a socket of our own in the runtime directory, which only our user can
 // enter.
 func (s *Server) listen(name string) (*net.UnixListener, error) {
 	path := s.dir.Socket(name)
+	_ = os.Remove(path) // a killed predecessor's: the lock is ours
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
@@ -111,16 +128,24 @@ func (s *Server) listen(name string) (*net.UnixListener, error) {
 
 // serve runs everything that has a goroutine. Relay and control outlive the
 // processes, which need the one to drain and are watched through the other.
-func (s *Server) serve(ctx context.Context, relayListener, controlListener *net.UnixListener) error {
-	outer, endOuter := context.WithCancel(context.WithoutCancel(ctx))
+func (s *Server) serve(ctx, outer context.Context, relayed <-chan error, controlListener *net.UnixListener) error {
+	outer, endOuter := context.WithCancel(outer)
 	run, stop := context.WithCancel(outer)
 	broken, fail := context.WithCancelCause(ctx)
 	var around sync.WaitGroup
 	defer around.Wait()
 	defer endOuter()
-	around.Go(func() { fail(s.router.Serve(outer, relayListener)) })
+	around.Go(func() {
+		select {
+		case err := <-relayed:
+			fail(err)
+		case <-outer.Done():
+		}
+	})
 	around.Go(func() { fail(control.Serve(outer, controlListener, backend{s})) })
 	around.Go(func() { s.watchDrops(outer) })
+	around.Go(func() { s.keeper.run(outer, s.writeState) })
+	s.keeper.touch()
 	s.announce()
 	s.emitServer("starting", "the server is starting")
 	s.run = run
@@ -130,9 +155,11 @@ func (s *Server) serve(ctx context.Context, relayListener, controlListener *net.
 	if _, err := StartInternalService(run, s, &s.running); err != nil {
 		s.cfg.Logger.Error("the internal service does not run", "err", err)
 	}
+	s.router.Open()
 	err := s.startUp(broken)
 	if err == nil {
 		s.operations.open(run)
+		s.renew()
 		<-broken.Done()
 		if ctx.Err() == nil {
 			err = context.Cause(broken)

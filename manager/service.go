@@ -52,6 +52,9 @@ type assembly struct {
 	like   *spec    // whose sockets it has, bound or not; nil: its address is bound
 	old    *Service // whose process ids it goes on with; nil: those of the row
 	held   bool     // its processes wait to be started
+
+	known []int       // the process ids that a predecessor gave it; nil: none did
+	last  map[int]int // the last generation of each
 }
 
 // newService assembles a service. With an error nothing that was opened here is open.
@@ -67,6 +70,7 @@ func newService(a assembly, server *Server) (_ *Service, err error) {
 			s.closeBut()
 		}
 	}()
+	in := server.inheritanceOf(&a)
 	ids, generations, err := a.ids(server)
 	if err != nil {
 		return nil, err
@@ -75,8 +79,10 @@ func newService(a assembly, server *Server) (_ *Service, err error) {
 	if s.current, err = newSpec(a.row, a.params, a.like); err != nil {
 		return nil, err
 	}
-	if s.page, err = listener.NewPage(); err != nil {
-		return nil, fmt.Errorf("service %s: %w", a.row.Params.Name, err)
+	if s.page = in.takePage(); s.page == nil {
+		if s.page, err = listener.NewPage(); err != nil {
+			return nil, fmt.Errorf("service %s: %w", a.row.Params.Name, err)
+		}
 	}
 	s.page.Use(rowsOf(len(ids)))
 	if s.slots, err = newSlotKeeper(s, s.slotCount()); err != nil {
@@ -90,12 +96,16 @@ func newService(a assembly, server *Server) (_ *Service, err error) {
 			s.retired = append(s.retired, w)
 		}
 	}
+	server.bequeath(s, in)
 	return s, nil
 }
 
 // ids are those of the processes, and of more that the service had before, and their
 // last generations.
 func (a assembly) ids(server *Server) (ids []int, generations map[int]int, err error) {
+	if a.known != nil {
+		return a.known, a.last, nil
+	}
 	if a.old == nil && len(a.row.ProcessIDs) == a.row.Params.Processes {
 		return a.row.ProcessIDs, nil, nil
 	}

@@ -40,6 +40,15 @@ func newSlotKeeper(s *Service, n int) (*slotKeeper, error) {
 	return k, err
 }
 
+// reading notes what an adopted process reads, before it is ready.
+func (k *slotKeeper) reading(id int, bits slots.Set) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.table != nil {
+		k.table.Reading(id, bits)
+	}
+}
+
 // restartTime is how long the immediate restart of a process may take before its
 // siblings adopt its slots.
 const restartTime = time.Second
@@ -63,7 +72,11 @@ func (k *slotKeeper) moved(w *worker, e process.Event) {
 	case event.Ready:
 		if i := w.at(e.Ref.Generation); i != nil && k.readers[w.id] != i {
 			k.readers[w.id] = i
-			k.note(w.id, k.table.Ready)
+			if i.adopted {
+				k.note(w.id, k.table.Resume)
+			} else {
+				k.note(w.id, k.table.Ready)
+			}
 		}
 	case event.Backoff, event.Failed, event.Stopped:
 		k.send(k.table.Away(w.id))

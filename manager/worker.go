@@ -30,6 +30,7 @@ type worker struct {
 	mu        sync.Mutex
 	spec      *spec                   // of the current generation, and of the next
 	changed   chan struct{}           // closed at the next move; nil while nobody waits
+	heir      *instance               // adopted and not taken by the state machine yet
 	instances [generations]*instance  // by which of its two rows of the share page they use
 	drops     [shared.NumCodes]uint64 // counted by the relay for earlier generations
 }
@@ -54,6 +55,9 @@ func (w *worker) settings(sp *spec) process.Settings {
 	p := sp.params
 	return process.Settings{
 		Launch: func(ctx context.Context, generation int) (process.Instance, error) {
+			if i := w.takeHeir(generation); i != nil {
+				return i, nil
+			}
 			return w.launch(ctx, generation, sp)
 		},
 		Policy:   policy{restart.NewTracker(restart.Policy(sp.plan.restart), rand.Float64), &w.evidence},
@@ -86,6 +90,7 @@ func (p policy) Exit(now time.Time, e process.UnplannedExit) process.Decision {
 // onEvent is told of every move of the state machine, in order.
 func (w *worker) onEvent(e process.Event) {
 	w.evidence.moved(e)
+	w.service.server.keeper.touch()
 	w.emitMove(e)
 	process := w.service.server.cfg.Logger.With("service", e.Ref.Name, "process", e.Ref.Process)
 	log := process.With("generation", e.Ref.Generation)

@@ -25,3 +25,9 @@ func startTime(pid int) (uint64, error) {
 	}
 	return strconv.ParseUint(fields[19], 10, 64)
 }
+
+// OwnStartTime is that of this process, 0 when it is not to be had.
+func OwnStartTime() uint64 {
+	t, _ := startTime(os.Getpid())
+	return t
+}

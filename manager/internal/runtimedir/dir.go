@@ -202,6 +202,9 @@ func (d *Dir) MakeProcess(id, which int) (string, error) {
 	return path, nil
 }
 
+// Process is the path of what MakeProcess makes.
+func (d *Dir) Process(id, which int) string { return d.process(id, which) }
+
 // RemoveProcess removes a directory of MakeProcess and what is in it.
 func (d *Dir) RemoveProcess(id, which int) error { return os.RemoveAll(d.process(id, which)) }
 

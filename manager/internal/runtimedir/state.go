@@ -44,7 +44,10 @@ type StateService struct {
 	Type      string         `json:"type"`
 	Name      string         `json:"name"`
 	Address   string         `json:"address,omitempty"`
-	Stopped   bool           `json:"stopped,omitempty"` // by command
+	Config    string         `json:"config"`  // tells the row and the plugin that it runs from others
+	IDs       []int          `json:"ids"`     // of all processes that it ever had, as their rows in the share page
+	Running   int            `json:"running"` // how many of them, from the first, are not scaled away
+	Last      map[int]int    `json:"last"`    // generation of each
 	Processes []StateProcess `json:"processes"`
 }
 
@@ -146,6 +149,9 @@ func (s *State) check() error {
 	type start struct{ id, generation int }
 	seen := make(map[start]bool)
 	for _, svc := range s.Services {
+		if svc.ID < 0 || svc.Running < 0 || svc.Running > len(svc.IDs) || len(svc.IDs) > maxRows {
+			return fmt.Errorf("service %d with %d of %d processes cannot be", svc.ID, svc.Running, len(svc.IDs))
+		}
 		for _, p := range svc.Processes {
 			key := start{p.ID, p.Generation}
 			switch {

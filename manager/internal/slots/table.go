@@ -105,6 +105,24 @@ func (t *Table) Ready(id int) []Command {
 	return t.plan()
 }
 
+// Reading says what a process reads whose manager was another one; it is not ready yet.
+// Call it before anything else.
+func (t *Table) Reading(id int, slots Set) {
+	if p := t.find(id); p != nil {
+		p.told, p.reads = slots, slots
+	}
+}
+
+// Resume is Ready for a process that goes on reading what it read before.
+func (t *Table) Resume(id int) []Command {
+	p := t.find(id)
+	if p == nil {
+		return nil
+	}
+	p.ready = true
+	return t.plan()
+}
+
 // Reaped says that a process has ended. Its slots wait for its restart.
 func (t *Table) Reaped(id int) []Command {
 	p := t.find(id)

@@ -1,0 +1,162 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const lossServices = `
+active_service:
+  - {id: 1, service_type: udp, name: u, host: 127.0.0.1, port: 0, processes: 2}
+  - {id: 2, service_type: tcp, name: t, host: 127.0.0.1, port: 0, processes: 2}
+  - {id: 3, service_type: unix, name: x, socket_type: stream, endpoint: RUNTIME/x.sock, processes: 1}
+`
+
+// pidsByID are those of all plugin processes of the server, by process id.
+func (s *server) pidsByID() map[int]int {
+	s.t.Helper()
+	all := make(map[int]int)
+	for _, svc := range s.status().Services {
+		for _, p := range svc.Processes {
+			all[p.ProcessID] = p.PID
+		}
+	}
+	return all
+}
+
+// kill ends the manager alone, without a word.
+func (s *server) kill() {
+	s.t.Helper()
+	if err := s.cmd.Process.Kill(); err != nil {
+		s.t.Fatal(err)
+	}
+	<-s.exited
+}
+
+func (s *server) successor(flags ...string) *server { return wrap(s.t, s.Successor(flags...)) }
+
+// TestSuccessorAdopts kills the manager: the processes, their clients and groups are the
+// same under the next one, messages sent in between arrive, what was counted goes on.
+func TestSuccessorAdopts(t *testing.T) {
+	t.Parallel()
+	s := start(t, lossServices)
+	before, tcp := s.pidsByID(), s.service("t")
+	a, b := dial(t, "tcp", tcp.Address), dial(t, "tcp", tcp.Address)
+	x := dial(t, "unix", filepath.Join(s.runtimeDir(), "x.sock"))
+	u := sourceOf(t, "udp", s.service("u").Address)
+	toB := b.whoami()
+	for _, c := range []*client{a, b, x} {
+		c.ask(`{"type":"join","entity":"room","entity_id":7,"id":1}`).want(t, "type", "joined")
+	}
+	s.kill()
+	a.send(`{"entity":"client","entity_id":` + toB + `,"message":"meanwhile","id":2}`)
+	a.ask(`{"type":"ping"}`).want(t, "type", "pong")
+	next := s.successor()
+	began := time.Now()
+	next.start()
+	b.receive().want(t, "message", "meanwhile")
+	t.Logf("a held message came %s after the successor's start", time.Since(began))
+	a.receive().want(t, "type", "receipt", "delivered", "1")
+	if after := next.pidsByID(); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("processes %v, were %v", after, before)
+	}
+	for _, c := range []*client{a, b, x} {
+		c.send(`{"entity":"room","entity_id":7,"message":"all"}`)
+		for _, m := range []*client{a, b, x} {
+			m.receive().want(t, "message", "all")
+		}
+	}
+	if id, _ := u.who(); id != u.id {
+		t.Errorf("the datagram client is %s, was %s", id, u.id)
+	}
+	if got := next.service("t").Processes; got[0].Clients+got[1].Clients != 2 || next.service("t").Address != tcp.Address {
+		t.Errorf("status %+v", next.service("t"))
+	}
+	fresh := dial(t, "tcp", tcp.Address)
+	if id := fresh.whoami(); id == toB || id == a.whoami() {
+		t.Errorf("the id %s was given twice", id)
+	}
+	pid := next.service("t").Processes[0].PID
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "an adopted process is replaced", func() bool {
+		p := next.service("t").Processes[0]
+		return p.State == "ready" && p.PID != pid && p.Generation == 2 && p.LastExit != nil && strings.Contains(p.LastExit.Cause, "exit status unknown")
+	})
+	next.stop()
+	if _, err := os.Stat(s.runtimeDir()); !os.IsNotExist(err) {
+		t.Errorf("the runtime directory is left: %v", err)
+	}
+	for _, pid := range before {
+		if alive(pid) {
+			t.Errorf("pid %d is left", pid)
+		}
+	}
+}
+
+// TestNoSuccessor lets the window pass: everything ends by itself.
+func TestNoSuccessor(t *testing.T) {
+	t.Parallel()
+	s := start(t, lossServices+"adoption_window: 300ms\n")
+	pids := s.pidsByID()
+	c := dial(t, "tcp", s.service("t").Address)
+	c.whoami()
+	s.kill()
+	c.ask(`{"type":"ping"}`).want(t, "type", "pong")
+	eventually(t, "the processes end", func() bool {
+		for _, pid := range pids {
+			if alive(pid) {
+				return false
+			}
+		}
+		return true
+	})
+	next := s.successor()
+	next.start()
+	dial(t, "tcp", next.service("t").Address).whoami()
+}
+
+// TestSuccessorFindsRubbish starts beside processes that it knows nothing of.
+func TestSuccessorFindsRubbish(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(string) string{
+		"rubbish":         func(string) string { return "rubbish" },
+		"another version": func(s string) string { return strings.Replace(s, `"version":1`, `"version":99`, 1) },
+		"reused pids":     func(s string) string { return strings.ReplaceAll(s, `"start_time":`, `"start_time":1`) },
+	} {
+		s := start(t, strings.Replace(lossServices, "name: t, host: 127.0.0.1, port: 0", "name: t, host: 127.0.0.1, port: 0, backlog: 5", 1)+"adoption_window: 1s\n")
+		before := s.pidsByID()
+		s.kill()
+		file := filepath.Join(s.runtimeDir(), "state.json")
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(spoil(string(b))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		next := s.successor()
+		next.start()
+		for id, pid := range next.pidsByID() {
+			if before[id] == pid {
+				t.Errorf("%s: process %d was adopted", name, id)
+			}
+		}
+		eventually(t, name+": the old processes end", func() bool {
+			for _, pid := range before {
+				if alive(pid) {
+					return false
+				}
+			}
+			return true
+		})
+		dial(t, "tcp", next.service("t").Address).whoami()
+		next.stop()
+	}
+}

@@ -1,0 +1,106 @@
+package manager
+
+import (
+	"errors"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/antano/antano/manager/internal/control"
+	"github.com/antano/antano/manager/internal/listener"
+	"github.com/antano/antano/manager/internal/runtimedir"
+)
+
+// succeed takes the runtime directory and reads what the last manager left there. A
+// state that makes no sense is one that there is not: its processes end by themselves.
+func succeed(path string, log hclog.Logger) (*runtimedir.Dir, runtimedir.State, error) {
+	dir, err := runtimedir.Lock(path)
+	if err != nil {
+		return nil, runtimedir.State{}, err
+	}
+	state, err := runtimedir.ReadState(path)
+	if err != nil {
+		if !errors.Is(err, runtimedir.ErrNoState) {
+			log.Error("nothing of the last manager is taken over", "err", err)
+		}
+		state = runtimedir.State{}
+	}
+	return dir, state, nil
+}
+
+// inheritanceOf finds what a service to be assembled has from the predecessor, whose
+// sockets and process ids it goes on with; nil without any. It is given once.
+func (s *Server) inheritanceOf(a *assembly) *inheritance {
+	in := s.inherited[a.row.Params.ID]
+	if in == nil || a.old != nil {
+		return nil
+	}
+	if in.group != nil || in.state.Address == "" {
+		a.like = &spec{group: in.group, bound: in.state.Address}
+	}
+	if len(in.state.IDs) > 0 && in.state.Running > 0 {
+		a.known, a.last = in.state.IDs, in.state.Last
+		a.row.Params.Processes = in.state.Running
+		for _, h := range in.heirs { // the state machine begins the next one
+			a.last[h.was.ID] = h.was.Generation - 1
+		}
+	}
+	return in
+}
+
+// takePage is the share page of the predecessor, nil without one.
+func (in *inheritance) takePage() *listener.Page {
+	if in == nil {
+		return nil
+	}
+	page := in.page
+	in.page = nil
+	return page
+}
+
+// bequeath gives a service the processes that it inherits.
+func (s *Server) bequeath(svc *Service, in *inheritance) {
+	if in == nil {
+		return
+	}
+	delete(s.inherited, svc.plan().Params.ID)
+	for _, h := range in.heirs {
+		w := svc.worker(h.was.ID)
+		i := &instance{w: w, spec: svc.spec(), gen: h.was.Generation, half: h.was.Row - rowsOf(w.index), proc: h.proc, link: h.link,
+			secret: [32]byte(h.was.Secret), logs: h.logs, failed: make(chan error, 1), closing: make(chan struct{}), adopted: true}
+		select {
+		case <-h.link.Rejoined():
+			svc.slots.reading(w.id, h.link.Reading())
+		default:
+		}
+		w.mu.Lock()
+		w.heir, w.instances[i.half] = i, i
+		w.mu.Unlock()
+		i.watch.Go(i.watchLink)
+		h.link.SetReady(true)
+	}
+	if len(in.heirs) > 0 && in.state.Config != svc.spec().fingerprint() {
+		s.changed = append(s.changed, svc)
+	}
+}
+
+// takeHeir is the adopted instance of a generation, once.
+func (w *worker) takeHeir(generation int) *instance {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := w.heir
+	if i == nil || i.gen != generation {
+		return nil
+	}
+	w.heir = nil
+	return i
+}
+
+// renew replaces the processes of services whose row or plugin is not what they were
+// launched from.
+func (s *Server) renew() {
+	for _, svc := range s.changed {
+		if _, err := (backend{s}).Operate(control.Order{Verb: control.Restart, Service: svc.plan().Params.Name}); err != nil {
+			s.cfg.Logger.Error("a service is not renewed; restart it", "service", svc.plan().Params.Name, "err", err)
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package manager
+
+import (
+	"net/netip"
+
+	"github.com/antano/antano/manager/internal/runtimedir"
+	"github.com/antano/antano/shared"
+)
+
+// fate is what becomes of a process of the predecessor.
+type fate uint8
+
+const (
+	gone    fate = iota // it has ended, or its number is another's
+	adopt               // it serves on
+	dismiss             // it is drained and stopped, and started anew where it is wanted
+	destroy             // it cannot be asked: it is killed
+)
+
+// claim is what is known of one process when its fate is decided.
+type claim struct {
+	alive   bool // the pid is the process that was launched
+	ready   bool // it served, and was not draining
+	planned bool // its service is to run here, with this type and address, and this process
+}
+
+// decide is the adoption decision. One that was starting cannot be told from one that
+// hangs, and nobody else waits for its answer; one that drained has no clients to lose.
+func (c claim) decide() fate {
+	switch {
+	case !c.alive:
+		return gone
+	case !c.ready:
+		return destroy
+	case !c.planned:
+		return dismiss
+	}
+	return adopt
+}
+
+// succeeds reports whether a row goes on with the sockets of a service of the
+// predecessor.
+func (row PlannedService) succeeds(st runtimedir.StateService) bool {
+	if row.Params.ID != st.ID || row.Params.ServiceType != st.Type {
+		return false
+	}
+	return row.boundTo(st.Address)
+}
+
+// boundTo reports whether the row's address is the given one, as Group.Address said it;
+// port 0 is any.
+func (row PlannedService) boundTo(address string) bool {
+	want := row.resolved()
+	switch row.Plugin.Description.Transport {
+	case shared.TransportTCP, shared.TransportUDP:
+		at, err := netip.ParseAddrPort(address)
+		mine, errMine := netip.ParseAddrPort(want)
+		return err == nil && errMine == nil && at.Addr() == mine.Addr() && (mine.Port() == 0 || mine.Port() == at.Port())
+	case shared.TransportUnix:
+		return address == want
+	}
+	return address == ""
+}

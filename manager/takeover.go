@@ -1,0 +1,260 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/antano/antano/manager/internal/event"
+	"github.com/antano/antano/manager/internal/launch"
+	"github.com/antano/antano/manager/internal/listener"
+	"github.com/antano/antano/manager/internal/relay"
+	"github.com/antano/antano/manager/internal/runtimedir"
+)
+
+const (
+	// rejoinTime is how long the processes of a predecessor may take to rejoin before
+	// others are served without them.
+	rejoinTime = 5 * time.Second
+	// giveTime is how long one may take to give its sockets.
+	giveTime = 5 * time.Second
+)
+
+// heir is a process of the predecessor that is adopted.
+type heir struct {
+	was  runtimedir.StateProcess
+	proc *launch.Process
+	link *relay.Link
+	logs *logTap
+}
+
+// inheritance is what a service has from the predecessor.
+type inheritance struct {
+	state runtimedir.StateService
+	heirs []*heir
+	group *listener.Group // nil when nobody gave it
+	page  *listener.Page
+}
+
+// takeOver adopts the processes that a predecessor left, if there was one, and takes
+// back what they inherited. What is not adopted is ended, and nothing of it is left
+// when takeOver returns. The relay listens already.
+func (s *Server) takeOver(ctx context.Context) {
+	s.inherited = make(map[int64]*inheritance)
+	var dismissed []runtimedir.StateProcess
+	keep := make(map[string]bool)
+	known := make(map[int64][]uint16)
+	for _, st := range s.predecessor.Services {
+		row, planned := s.row(st)
+		in := &inheritance{state: st}
+		for _, was := range st.Processes {
+			c := claim{
+				alive: launch.IsRunning(was.PID, was.StartTime), ready: was.Ready,
+				planned: planned && slices.Contains(st.IDs[:st.Running], was.ID),
+			}
+			switch c.decide() {
+			case adopt:
+				h, err := s.inherit(row, was)
+				if err != nil {
+					s.cfg.Logger.Error("a process of the last manager is not adopted", "process", was.ID, "pid", was.PID, "err", err)
+					destroyGroup(was)
+					continue
+				}
+				in.heirs = append(in.heirs, h)
+				keep[filepath.Base(was.Dir)] = true
+				known[st.ID] = append(known[st.ID], uint16(was.ID))
+			case dismiss:
+				dismissed = append(dismissed, was)
+			case destroy:
+				destroyGroup(was)
+			case gone:
+			}
+			s.lastProcessID = max(s.lastProcessID, was.ID)
+		}
+		for _, id := range st.IDs {
+			s.lastProcessID = max(s.lastProcessID, id)
+		}
+		if planned {
+			s.inherited[st.ID] = in
+		}
+	}
+	s.router.SetServices(known)
+	s.dismissed.Go(func() { s.dismissAll(ctx, dismissed) })
+	s.receive(ctx)
+	if row, ok := s.inherited[0]; ok && row.group != nil {
+		keep[runtimedir.Internal] = true
+	}
+	for _, in := range s.inherited {
+		if in.group != nil && filepath.Dir(in.group.Address()) == s.dir.Path() {
+			keep[filepath.Base(in.group.Address())] = true
+		}
+	}
+	keep[runtimedir.Relay] = true
+	for _, p := range dismissed {
+		keep[filepath.Base(p.Dir)] = true
+	}
+	if err := s.dir.Clear(keep); err != nil {
+		s.cfg.Logger.Error("clear what the last manager left", "err", err)
+	}
+}
+
+// row finds the planned row that goes on with a service of the predecessor.
+func (s *Server) row(st runtimedir.StateService) (PlannedService, bool) {
+	for _, row := range s.plan.Services {
+		if row.succeeds(st) {
+			return row, true
+		}
+	}
+	if s.plan.unix.Path != "" && st.ID == 0 {
+		row := internalService(s.plan.RuntimeDir, s.plan.ServerID, s.plan.unix, s.plan.params.Restart)
+		return row, row.succeeds(st)
+	}
+	return PlannedService{}, false
+}
+
+// inherit takes hold of a process. It will rejoin by itself.
+func (s *Server) inherit(row PlannedService, was runtimedir.StateProcess) (*heir, error) {
+	h := &heir{was: was, logs: newLogTap(s.book, event.Ref{Service: row.Params.ID, Name: row.Params.Name, Process: was.ID, Generation: was.Generation})}
+	h.logs.pid(was.PID)
+	var err error
+	h.proc, err = launch.Attach(launch.Running{
+		Path: was.Path, Dir: was.Dir, Socket: was.Socket, PID: was.PID, StartTime: was.StartTime, StartedAt: was.StartedAt,
+		Stdout: func(r io.Reader) { h.logs.read("stdout", r) }, Stderr: func(r io.Reader) { h.logs.read("stderr", r) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.link = s.router.Expect(relay.Launch{
+		Process: uint16(was.ID), Generation: uint32(was.Generation), Service: row.Params.ID, Secret: [32]byte(was.Secret), UID: os.Getuid(),
+		QueueLimit: row.Params.Limits.ProcessQueueBytes, MaxClients: row.Params.Limits.MaxClients, Adopted: true,
+	})
+	h.link.Admit(was.PID)
+	return h, nil
+}
+
+// receive waits until every adopted process has rejoined or is gone, and takes back the
+// sockets and page of each service from one of its processes.
+func (s *Server) receive(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, rejoinTime)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, in := range s.inherited {
+		for _, h := range in.heirs {
+			all.Go(func() {
+				select {
+				case <-h.link.Rejoined():
+				case <-h.link.Down():
+				case <-h.proc.Done():
+				case <-ctx.Done():
+				}
+			})
+		}
+	}
+	all.Wait()
+	for _, in := range s.inherited {
+		all.Go(func() { s.receiveSockets(context.WithoutCancel(ctx), in) })
+	}
+	all.Wait()
+}
+
+func (s *Server) receiveSockets(ctx context.Context, in *inheritance) {
+	for _, h := range in.heirs {
+		ctx, cancel := context.WithTimeout(ctx, giveTime)
+		sockets, err := h.link.Sockets(ctx)
+		cancel()
+		if err == nil {
+			err = in.take(sockets)
+		}
+		if err == nil {
+			return
+		}
+		s.cfg.Logger.Warn("a process of the last manager does not give its sockets", "service", in.state.Name, "process", h.was.ID, "err", err)
+	}
+}
+
+// take makes a group and a page of the descriptors of a process.
+func (in *inheritance) take(sockets []relay.Socket) (err error) {
+	var held []listener.Socket
+	page := -1
+	for _, d := range sockets {
+		if d.Name == "share" {
+			page = d.FD
+			continue
+		}
+		held = append(held, listener.Socket{Name: d.Name, FD: d.FD})
+	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, d := range sockets {
+			_ = unix.Close(d.FD)
+		}
+		in.group, in.page = nil, nil
+	}()
+	if page < 0 {
+		return errors.New("the share page is missing")
+	}
+	if in.state.Address != "" {
+		if in.group, err = listener.Take(in.state.Address, held); err != nil {
+			return err
+		}
+	}
+	in.page, err = listener.OpenPage(page)
+	return err
+}
+
+// destroyGroup kills a process that cannot be adopted.
+func destroyGroup(p runtimedir.StateProcess) { _ = unix.Kill(-p.PID, unix.SIGKILL) }
+
+// dismissAll has processes that nobody wants any more drain and stop, and kills those
+// that take too long.
+func (s *Server) dismissAll(ctx context.Context, all []runtimedir.StateProcess) {
+	limits := s.plan.params.Timeouts
+	var wait sync.WaitGroup
+	for _, was := range all {
+		p, err := launch.Attach(launch.Running{Path: was.Path, Dir: was.Dir, Socket: was.Socket, PID: was.PID, StartTime: was.StartTime, StartedAt: was.StartedAt})
+		if err != nil {
+			continue // it has ended
+		}
+		wait.Go(func() {
+			_ = p.Signal(syscall.SIGTERM) // it drains and stops
+			timer := time.NewTimer(limits.Drain + limits.Stop)
+			defer timer.Stop()
+			select {
+			case <-p.Done():
+			case <-timer.C:
+			case <-ctx.Done():
+			}
+			if err := errors.Join(p.Close(), os.RemoveAll(was.Dir)); err != nil {
+				s.cfg.Logger.Error("end a process of the last manager", "pid", was.PID, "err", err)
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// disinherit ends what was adopted and that no service took.
+func (s *Server) disinherit() {
+	for _, in := range s.inherited {
+		for _, h := range in.heirs {
+			_ = h.proc.Close()
+			h.link.Close()
+		}
+		if in.group != nil {
+			in.group.Close()
+		}
+		if in.page != nil {
+			in.page.Close()
+		}
+	}
+	s.dismissed.Wait()
+}

@@ -118,7 +118,9 @@ func (s *Server) Run(ctx context.Context) (err error) {
 // enter.
 func (s *Server) listen(name string) (*net.UnixListener, error) {
 	path := s.dir.Socket(name)
-	_ = os.Remove(path) // a killed predecessor's: the lock is ours
+	if st, err := os.Lstat(path); err == nil && st.Mode()&os.ModeSocket != 0 {
+		_ = os.Remove(path) // a killed predecessor's: the lock is ours
+	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)

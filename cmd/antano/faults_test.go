@@ -103,11 +103,11 @@ func TestStopLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestKilledManagerTakesItsPluginsAlong leaves no orphan behind a SIGKILL, and a
-// successor starts in the same runtime directory.
+// TestKilledManagerTakesItsPluginsAlong leaves no orphan behind a SIGKILL where none is
+// to be adopted, and a successor starts in the same runtime directory.
 func TestKilledManagerTakesItsPluginsAlong(t *testing.T) {
 	t.Parallel()
-	s := start(t, threeServices)
+	s := start(t, threeServices+"adoption_window: 0s\n")
 	var pids []int
 	for _, svc := range s.status().Services {
 		for _, p := range svc.Processes {
@@ -143,6 +143,7 @@ func TestKilledManagerLeavesNoFloodingOrphan(t *testing.T) {
 service_type: [{name: endless}]
 active_service:
   - {id: 9, service_type: endless, name: endless, processes: 2}
+adoption_window: 1s
 `, pluginDirs(t, "endless")...)
 	pids := []int{s.service("endless").Processes[0].PID, s.service("endless").Processes[1].PID}
 	freeze(t, s.cmd.Process.Pid) // the FIFO fills up

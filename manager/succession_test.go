@@ -1,0 +1,63 @@
+package manager
+
+import (
+	"testing"
+
+	"github.com/antano/antano/manager/internal/runtimedir"
+	"github.com/antano/antano/shared"
+)
+
+// The adoption decision, in full.
+func TestDecide(t *testing.T) {
+	for _, c := range []struct {
+		claim
+		want fate
+	}{
+		{claim{false, false, false}, gone},
+		{claim{false, false, true}, gone},
+		{claim{false, true, false}, gone},
+		{claim{false, true, true}, gone},
+		{claim{true, false, false}, destroy},
+		{claim{true, false, true}, destroy},
+		{claim{true, true, false}, dismiss},
+		{claim{true, true, true}, adopt},
+	} {
+		if got := c.decide(); got != c.want {
+			t.Errorf("%+v: %d, want %d", c.claim, got, c.want)
+		}
+	}
+}
+
+// A service goes on only where its clients would find it.
+func TestSucceeds(t *testing.T) {
+	row := func(kind shared.Transport, host string, port int, endpoint string) PlannedService {
+		return PlannedService{
+			Plugin: Plugin{Description: shared.Description{Transport: kind}},
+			Params: shared.ServiceParams{ID: 2, ServiceType: "t", Host: host, Port: port, Endpoint: endpoint},
+		}
+	}
+	for _, c := range []struct {
+		row     PlannedService
+		id      int64
+		kind    string
+		address string
+		want    bool
+	}{
+		{row(shared.TransportTCP, "127.0.0.1", 80, ""), 2, "t", "127.0.0.1:80", true},
+		{row(shared.TransportTCP, "127.0.0.1", 0, ""), 2, "t", "127.0.0.1:4000", true},
+		{row(shared.TransportUDP, "", 80, ""), 2, "t", "[::]:80", true},
+		{row(shared.TransportTCP, "127.0.0.1", 81, ""), 2, "t", "127.0.0.1:80", false},
+		{row(shared.TransportTCP, "127.0.0.2", 0, ""), 2, "t", "127.0.0.1:80", false},
+		{row(shared.TransportTCP, "127.0.0.1", 80, ""), 2, "t", "/x", false},
+		{row(shared.TransportTCP, "127.0.0.1", 80, ""), 3, "t", "127.0.0.1:80", false},
+		{row(shared.TransportTCP, "127.0.0.1", 80, ""), 2, "other", "127.0.0.1:80", false},
+		{row(shared.TransportUnix, "", 0, "/x"), 2, "t", "/x", true},
+		{row(shared.TransportUnix, "", 0, "/x"), 2, "t", "/y", false},
+		{row(shared.TransportNone, "", 0, ""), 2, "t", "", true},
+		{row(shared.TransportNone, "", 0, ""), 2, "t", "/x", false},
+	} {
+		if got := c.row.succeeds(runtimedir.StateService{ID: c.id, Type: c.kind, Address: c.address}); got != c.want {
+			t.Errorf("%s %s:%d%s after service %d at %q: %v", c.row.Plugin.Description.Transport, c.row.Params.Host, c.row.Params.Port, c.row.Params.Endpoint, c.id, c.address, got)
+		}
+	}
+}

@@ -42,6 +42,7 @@ type fakeRelay struct {
 	results  []wire.Result
 	groups   []string // "+room/1" and "-room/1"
 	pauses   []string
+	moves    []string // "move ready"
 	kept     []string // "source 1 slot 2 state", "gone 1", "+1 room/7" and "-1 room/7"
 }
 
@@ -121,6 +122,8 @@ func (r *fakeRelay) Control(encode func([]byte) []byte) error {
 		}
 	case wire.TypeSource, wire.TypeSourceGone, wire.TypeMember, wire.TypeNoMember:
 		r.kept = append(r.kept, keptText(f))
+	case wire.TypeMoveReady, wire.TypeMoveAbort:
+		r.moves = append(r.moves, f.Type.String())
 	case wire.TypePauseSender, wire.TypeResumeSender:
 		var p wire.SenderPause
 		must(p.Parse(f.Body))

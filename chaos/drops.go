@@ -59,5 +59,6 @@ func (d *drops) sum() (sum ledger.Drops) {
 		sum.All += n
 	}
 	sum.Kernel = by["kernel"]
+	sum.Gone = by["no_such_entity"] + by["no_such_process"] + by["process_lost"] + by["shutting_down"]
 	return sum
 }

@@ -40,8 +40,8 @@ func TestDrops(t *testing.T) {
 	var d drops
 	d.see(status(process(1, 5, 1)))
 	d.see(status(process(1, 7, 2), process(2, 3, 0)))
-	d.see(status(process(1, 8, 2)))
-	if got, want := d.sum(), (ledger.Drops{All: 7, Kernel: 1}); got != want {
+	d.see(status(process(1, 8, 2), manager.ProcessStatus{ProcessID: 3, Drops: map[string]uint64{"process_lost": 4, "no_such_entity": 2}}))
+	if got, want := d.sum(), (ledger.Drops{All: 13, Kernel: 1, Gone: 6}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -116,6 +116,20 @@ func TestColumns(t *testing.T) {
 	}
 }
 
+// TestGoneExplainsFaultsOnly has a drop because somebody was gone, and two losses of
+// which a fault concerns one.
+func TestGoneExplainsFaultsOnly(t *testing.T) {
+	s := newScene(true, true)
+	s.send(false)
+	s.b.Ended(s.c, s.now)
+	other := s.b.Open("d", "right", 2, true)
+	s.b.Sent(s.a, "client/d", false, []*Client{other}, false, s.now)
+	got := s.b.Close(Drops{All: 1, Gone: 1})
+	if want := (Totals{Sent: 2, Counted: 1, Lost: 1}); !same(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
 func same(a, b Totals) bool {
 	return a.Sent == b.Sent && a.Delivered == b.Delivered && a.Reported == b.Reported && a.Counted == b.Counted &&
 		a.WithConnection == b.WithConnection && a.WithProcess == b.WithProcess && a.WithManager == b.WithManager && a.Lost == b.Lost &&

@@ -52,6 +52,7 @@ type reckoning struct {
 type Drops struct {
 	All    int // by any reason
 	Kernel int // of these, datagrams that nobody but the kernel has seen
+	Gone   int // of these, because somebody was gone: what no fault concerns is not among them
 }
 
 // Close sorts all copies into columns. Drops are charged for copies without an answer,
@@ -66,7 +67,7 @@ func (b *Book) Close(d Drops) Totals {
 	}
 	drops, lost := d.All, r.open[none]
 	r.unanswered(d.Kernel)
-	counted := min(drops, len(lost))
+	counted := min(d.All-d.Gone, len(lost))
 	r.t.Counted += counted
 	r.t.Lost = len(lost) - counted
 	drops -= counted

@@ -57,6 +57,7 @@ func (r *Router) handOver(from, to *Link) {
 	r.bequeath(from, to)
 	r.moved.give(from, to)
 	from.draining = true
+	from.pending.leave()
 	if from.launch.Process == to.launch.Process {
 		r.links[to.launch.Process].Store(to)
 	}

@@ -59,6 +59,30 @@ func TestMoveCut(t *testing.T) {
 	c.wantResult(6, shared.CodeNone)
 }
 
+// TestGroupAfterTheCut: copies that are routed to a process before it has left its
+// groups, and after its clients left it, were for nobody; those before the cut are lost
+// with it.
+func TestGroupAfterTheCut(t *testing.T) {
+	g, a, _, c := town(t, Config{})
+	a2 := g.successor(a)
+	a.join(7)
+	h := g.moving(t.Context(), a, a2, Scope{All: true})
+	a2.join(7)
+	before, after := c.to(wire.KindGroup, 7, 1), c.to(wire.KindGroup, 7, 2)
+	c.send(before)
+	a.message()
+	a2.answer(a2.message().Token, 0)
+	h.cut()
+	c.send(after)
+	a.message()
+	a2.answer(a2.message().Token, 1)
+	h.end()
+	a.conn.Close()
+	<-a.link.Down()
+	c.wantResult(1, shared.CodeProcessLost)
+	c.wantResult(2, shared.CodeNone)
+}
+
 // TestMoveToSibling: a process that ends leaves its clients to another one.
 func TestMoveToSibling(t *testing.T) {
 	g, a, b, c := town(t, Config{})

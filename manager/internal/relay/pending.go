@@ -34,7 +34,8 @@ type slab struct {
 	head, tail uint32
 	open       int
 	check      uint64
-	expired    int // answered for the destination, which may still answer late
+	expired    int    // answered for the destination, which may still answer late
+	left       uint64 // check of the last token before all its clients left; 0: they have not
 	closed     bool
 }
 
@@ -137,14 +138,27 @@ func (s *slab) expire(now, age uint32, out *outbox) {
 	}
 }
 
-// close answers everything with process_lost and takes nothing any more.
+// leave notes that all clients of the destination are with another process from here
+// on: a copy for a group that is opened later has nobody to go to.
+func (s *slab) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = max(s.check, 1)
+}
+
+// close answers everything with process_lost, but for what nobody was there for, and
+// takes nothing any more.
 func (s *slab) close(out *outbox) {
 	s.mu.Lock()
 	s.closed = true
 	for s.head != 0 {
 		e := s.remove(s.head - 1)
 		s.mu.Unlock()
-		e.fail(shared.CodeProcessLost, out)
+		if e.multi && s.left != 0 && e.check > s.left {
+			e.answer(&wire.Result{}, out)
+		} else {
+			e.fail(shared.CodeProcessLost, out)
+		}
 		out.trim()
 		s.mu.Lock()
 	}

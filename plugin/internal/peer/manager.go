@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,7 +48,8 @@ type Manager struct {
 type open struct {
 	source *link
 	token  uint64
-	left   int
+	kind   wire.Kind
+	at     []*link // that have not answered
 	sum    wire.Result
 }
 
@@ -161,5 +163,14 @@ func (m *Manager) forget(l *link) {
 	m.changed()
 	for _, members := range m.groups {
 		delete(members, l)
+	}
+	for token, o := range m.open {
+		if slices.Contains(o.at, l) {
+			var r wire.Result
+			if o.kind != wire.KindGroup { // else it has left its groups: there was nobody
+				r.Fail(shared.CodeProcessLost, 1)
+			}
+			m.settle(token, l, &r)
+		}
 	}
 }

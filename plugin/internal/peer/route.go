@@ -3,6 +3,7 @@ package peer
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/antano/antano/shared"
 	"github.com/antano/antano/shared/wire"
@@ -16,7 +17,7 @@ func (m *Manager) take(l *link, f wire.Frame) error {
 	case wire.TypeMessage:
 		return m.message(l, f)
 	case wire.TypeResult:
-		return m.result(f.Body)
+		return m.result(l, f.Body)
 	case wire.TypeSubscribe, wire.TypeUnsubscribe:
 		return m.subscribe(l, f)
 	case wire.TypePause, wire.TypeResume:
@@ -95,7 +96,7 @@ func (m *Manager) message(l *link, f wire.Frame) error {
 	if msg.Token != 0 {
 		m.token++
 		token = m.token
-		m.open[token] = &open{source: l, token: msg.Token, left: len(to)}
+		m.open[token] = &open{source: l, token: msg.Token, kind: msg.Kind, at: slices.Clone(to)}
 	}
 	raw := bytes.Clone(f.Raw)
 	wire.Readdress(raw, token, l.process)
@@ -136,22 +137,29 @@ func (m *Manager) destinations(msg *wire.Message) (to []*link, code shared.Code)
 	return to, shared.CodeNone
 }
 
-func (m *Manager) result(body []byte) error {
+func (m *Manager) result(l *link, body []byte) error {
 	var r wire.Result
 	if err := r.Parse(body); err != nil {
 		return err
 	}
-	o := m.open[r.Token]
-	if o == nil {
+	if m.open[r.Token] == nil {
 		return fmt.Errorf("%w: result for token %d, which is not open", wire.ErrFrame, r.Token)
 	}
-	o.sum.Add(&r)
-	if o.left--; o.left == 0 {
-		delete(m.open, r.Token)
+	m.settle(r.Token, l, &r)
+	return nil
+}
+
+// settle adds what a process answers for a message, or what is answered for it, and
+// tells the source when all have. The lock is held.
+func (m *Manager) settle(token uint64, l *link, r *wire.Result) {
+	o := m.open[token]
+	o.sum.Add(r)
+	o.at = slices.DeleteFunc(o.at, func(at *link) bool { return at == l })
+	if len(o.at) == 0 {
+		delete(m.open, token)
 		o.sum.Token = o.token
 		o.source.control(func(dst []byte) []byte { return wire.AppendResult(dst, &o.sum) })
 	}
-	return nil
 }
 
 func (m *Manager) subscribe(l *link, f wire.Frame) error {

@@ -14,7 +14,7 @@ import (
 )
 
 // A socket service is replaced again and again while its clients write to themselves:
-// every message comes back once, and in order.
+// every message has its receipt, comes back once, and in order.
 func TestReplaceSockets(t *testing.T) {
 	for _, c := range []struct {
 		transport shared.Transport
@@ -80,22 +80,27 @@ func talk(conn net.Conn, group, messages int) error {
 		return fmt.Errorf("joining: %s, %v", line, err)
 	}
 	const ahead = 8
-	copies := 0
-	for sent := 0; copies < messages; {
-		for ; sent < messages && sent-copies < ahead; sent++ {
-			if _, err := fmt.Fprintf(conn, `{"entity":"room","entity_id":%d,"message":%d}`+"\n", group, sent); err != nil {
+	receipts, copies := 0, 0
+	owed := map[string]bool{}
+	for sent := 0; receipts < messages || copies < messages; {
+		for ; sent < messages && sent-min(receipts, copies) < ahead; sent++ {
+			if _, err := fmt.Fprintf(conn, `{"entity":"room","entity_id":%d,"message":%d,"id":%d}`+"\n", group, sent, sent); err != nil {
 				return err
 			}
+			owed[fmt.Sprintf(`{"type":"receipt","id":%d,"delivered":1}`, sent)] = true
 		}
 		line, err := next()
 		if err != nil {
-			return fmt.Errorf("after %d copies: %w", copies, err)
+			return fmt.Errorf("after %d receipts and %d copies: %w", receipts, copies, err)
 		}
 		switch {
+		case owed[line]: // in any order
+			delete(owed, line)
+			receipts++
 		case strings.HasPrefix(line, `{"type":"message"`) && strings.HasSuffix(line, fmt.Sprintf(`"message":%d}`, copies)):
 			copies++
 		default:
-			return fmt.Errorf("after %d copies: %s", copies, line)
+			return fmt.Errorf("after %d receipts and %d copies: %s", receipts, copies, line)
 		}
 	}
 	return nil

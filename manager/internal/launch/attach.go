@@ -41,13 +41,18 @@ func Attach(running Running) (_ *Process, err error) {
 	if err != nil {
 		return nil, err
 	}
+	uid, err := ownerOf(running.PID)
+	if err != nil {
+		c.pidfd.Close()
+		return nil, err
+	}
 	out, err := openOutput(spec)
 	if err != nil {
 		c.pidfd.Close()
 		return nil, err
 	}
 	r := newRun(nil, spec, out)
-	r.child, r.socket = c, running.Socket
+	r.child, r.uid, r.socket = c, uid, running.Socket
 	p := &Process{run: r}
 	cc, err := grpc.NewClient("passthrough:///"+running.Socket,
 		append(r.dialOptions(&p.conns), grpc.WithTransportCredentials(insecure.NewCredentials()))...)

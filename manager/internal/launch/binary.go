@@ -9,17 +9,19 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// execFunc replaces the memory of the forked child: path is what to execute.
-type execFunc func(path string) error
+// execFunc forks a child that executes path and has files as 0, 1, 2 and so on.
+type execFunc func(path string, files []uintptr) error
 
 // withBinary calls exec with a path to the file that spec names. The path ends in
 // the plugin's file name, which is what ps shows. In the child it leads through a
-// descriptor that fds, which move there before the exec, do not overwrite.
+// descriptor: one of ours that fds, which move there before the exec, do not overwrite,
+// or, where something is executed in between, the last of files.
 func withBinary(spec *Spec, fds []uintptr, exec execFunc) error {
 	file := spec.Binary
 	if file == nil {
@@ -34,19 +36,23 @@ func withBinary(spec *Spec, fds []uintptr, exec execFunc) error {
 		return err
 	}
 	if isScript(file) {
-		return explainExec(spec.Path, file, exec(spec.Path))
+		return explainExec(spec, file, exec(spec.Path, fds))
 	}
 	fd, err := dupAbove(file, fds)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
+	files, number := fds, fd
+	if spec.Execution.needsHelper() {
+		files, number = append(slices.Clone(fds), uintptr(fd)), len(fds)
+	}
 	link := filepath.Join(spec.Dir, filepath.Base(spec.Path))
-	if err := os.Symlink(fmt.Sprintf("/proc/self/fd/%d", fd), link); err != nil {
+	if err := os.Symlink(fmt.Sprintf("/proc/self/fd/%d", number), link); err != nil {
 		return err
 	}
 	defer os.Remove(link)
-	return explainExec(spec.Path, file, exec(link))
+	return explainExec(spec, file, exec(link, files))
 }
 
 // dupAbove duplicates file to a number that syscall.ForkExec leaves alone: it moves
@@ -109,7 +115,8 @@ func explainOpen(path string, err error) error {
 }
 
 // explainExec adds to the error of an exec what the kernel does not tell.
-func explainExec(path string, file *os.File, err error) error {
+func explainExec(spec *Spec, file *os.File, err error) error {
+	path := spec.Path
 	switch {
 	case err == nil:
 		return nil
@@ -119,7 +126,11 @@ func explainExec(path string, file *os.File, err error) error {
 	case errors.Is(err, unix.ENOENT):
 		return fmt.Errorf("the interpreter or dynamic loader that %s names does not exist: %w", path, err)
 	case errors.Is(err, unix.EACCES):
-		return fmt.Errorf("uid %d may not execute %s, or it is on a file system mounted noexec: %w", os.Geteuid(), path, err)
+		mode := "unknown mode"
+		if info, serr := file.Stat(); serr == nil {
+			mode = describeMode(info)
+		}
+		return fmt.Errorf("uid %d may not execute %s (%s), or it is on a file system mounted noexec: %w", spec.Execution.uid(), path, mode, err)
 	case errors.Is(err, unix.ETXTBSY):
 		return fmt.Errorf("%s is still open for writing; wait until it is copied: %w", path, err)
 	}

@@ -35,14 +35,21 @@ type child struct {
 func fork(spec *Spec, env []string, fds []uintptr) (*child, error) {
 	c := &child{}
 	pidfd := -1
-	err := withBinary(spec, fds, func(path string) (err error) {
-		c.started = time.Now()
-		c.pid, err = syscall.ForkExec(path, []string{spec.Path}, &syscall.ProcAttr{
-			Env:   env,
-			Files: fds,
-			Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
+	err := spec.Execution.confined(func() error {
+		return withBinary(spec, fds, func(path string, files []uintptr) (err error) {
+			c.started = time.Now()
+			if spec.Execution.needsHelper() {
+				c.pid, err = forkHelper(spec, path, env, files, len(fds), &pidfd)
+				return err
+			}
+			c.pid, err = syscall.ForkExec(path, []string{spec.Path}, &syscall.ProcAttr{
+				Dir:   spec.Execution.WorkingDir,
+				Env:   env,
+				Files: files,
+				Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd, Credential: spec.Execution.credential()},
+			})
+			return spec.Execution.explain(err)
 		})
-		return err
 	})
 	if err != nil {
 		return nil, err

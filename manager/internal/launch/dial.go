@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"sync"
 
@@ -90,7 +89,7 @@ func (r *run) proves(conn *net.UnixConn) error {
 		return fmt.Errorf("ask who serves %s: %w", r.socket, err)
 	}
 	group, err := unix.Getpgid(int(cred.Pid))
-	if err != nil || group != r.child.pid || int(cred.Uid) != os.Geteuid() {
+	if err != nil || group != r.child.pid || int(cred.Uid) != r.uid {
 		return fmt.Errorf("socket %s is served by pid %d of uid %d, which is not the plugin that was launched", r.socket, cred.Pid, cred.Uid)
 	}
 	return nil

@@ -36,8 +36,7 @@ func (s *Spec) environ(handshake []string) []string {
 	for i, f := range s.Files {
 		names[i] = f.Name
 	}
-	env := Environ(os.Environ())
-	env = append(env, s.Env...)
+	env := override(Environ(os.Environ()), s.Env...)
 	env = append(env, slices.DeleteFunc(slices.Clone(handshake), func(kv string) bool {
 		return strings.HasPrefix(kv, socketDirKey+"=")
 	})...)

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ import (
 const childKey = "LAUNCH_TEST_CHILD"
 
 func TestMain(m *testing.M) {
+	Help()
 	if mode := os.Getenv(childKey); mode != "" {
 		runChild(mode)
 		os.Exit(0)
@@ -117,7 +119,11 @@ func (s server) Describe(ctx context.Context, _ *pluginpb.DescribeRequest) (*plu
 	}
 	switch s.mode {
 	case "report": // what it was launched with
-		d.Settings = []byte(fmt.Sprintf(`{"env":%q,"argv":%q}`, strings.Join(os.Environ(), "\n"), os.Args[0]))
+		dir, _ := os.Getwd()
+		status, _ := os.ReadFile("/proc/self/status")
+		limits, _ := os.ReadFile("/proc/self/limits")
+		d.Settings, _ = json.Marshal(map[string]string{"env": strings.Join(os.Environ(), "\n"), "argv": os.Args[0],
+			"dir": dir, "status": string(status), "limits": string(limits)})
 	case "describe-rubbish":
 		d.Transport = "carrier pigeon"
 	case "describe-hang":

@@ -26,7 +26,7 @@ type fifo struct {
 	read  *os.File // ours, non-blocking
 }
 
-func newFIFO(path string) (_ *fifo, err error) {
+func newFIFO(path string, owner *Execution) (_ *fifo, err error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -34,6 +34,10 @@ func newFIFO(path string) (_ *fifo, err error) {
 		return nil, fmt.Errorf("make fifo %s: %w", path, err)
 	}
 	f := &fifo{path: path}
+	if err := unix.Lchown(path, owner.uid(), owner.gid()); err != nil {
+		os.Remove(path)
+		return nil, fmt.Errorf("give fifo %s to uid %d: %w", path, owner.uid(), err)
+	}
 	// Opened before the reading end, which would see the end of file without it.
 	if f.write, err = unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
 		os.Remove(path)
@@ -57,6 +61,12 @@ func (f *fifo) open() error {
 	fd, err := unix.Open(f.path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return fmt.Errorf("open fifo %s: %w", f.path, err)
+	}
+	// The directory may belong to the plugin's user, who could put anything there.
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
+		unix.Close(fd)
+		return errors.Join(fmt.Errorf("open fifo %s: it is none", f.path), err)
 	}
 	f.read = os.NewFile(uintptr(fd), f.path)
 	return nil
@@ -91,11 +101,11 @@ type output struct {
 }
 
 func newOutput(spec *Spec) (*output, error) {
-	stdout, err := newFIFO(filepath.Join(spec.Dir, "stdout"))
+	stdout, err := newFIFO(filepath.Join(spec.Dir, "stdout"), &spec.Execution)
 	if err != nil {
 		return nil, err
 	}
-	stderr, err := newFIFO(filepath.Join(spec.Dir, "stderr"))
+	stderr, err := newFIFO(filepath.Join(spec.Dir, "stderr"), &spec.Execution)
 	if err != nil {
 		stdout.close()
 		return nil, err

@@ -31,3 +31,17 @@ func OwnStartTime() uint64 {
 	t, _ := startTime(os.Getpid())
 	return t
 }
+
+// ownerOf is the user that a process runs as.
+func ownerOf(pid int) (int, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(status), "\nUid:")
+	fields := strings.Fields(rest)
+	if len(fields) < 4 {
+		return 0, fmt.Errorf("/proc/%d/status has no Uid", pid)
+	}
+	return strconv.Atoi(fields[1]) // the effective one
+}

@@ -39,6 +39,9 @@ type Process struct {
 // PID is also the number of the process group.
 func (p *Process) PID() int { return p.run.child.pid }
 
+// UID is the user that the process runs as.
+func (p *Process) UID() int { return p.run.uid }
+
 // StartedAt is the moment before the fork.
 func (p *Process) StartedAt() time.Time { return p.run.child.started }
 

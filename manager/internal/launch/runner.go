@@ -32,6 +32,7 @@ type run struct {
 	start error
 
 	child  *child
+	uid    int         // that it runs as
 	disarm func() bool // ends the hold of ctx on the process; false when it has ended it
 	socket string      // of the plugin, once the handshake is done
 	// life ends when the child is reaped and its output read.
@@ -40,7 +41,7 @@ type run struct {
 }
 
 func newRun(ctx context.Context, spec *Spec, out *output) *run {
-	r := &run{ctx: ctx, spec: spec, out: out}
+	r := &run{ctx: ctx, spec: spec, out: out, uid: spec.Execution.uid()}
 	r.errPipe, r.errClose = io.Pipe()
 	r.life, r.endLife = context.WithCancel(context.Background())
 	return r

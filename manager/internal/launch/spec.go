@@ -42,8 +42,10 @@ type Spec struct {
 	// keep them open until Start returns, and keep the flags of their descriptions:
 	// a non-blocking socket is inherited as one.
 	Files []File
-	// Env is added to the allow-list of Environ.
+	// Env is added to the allow-list of Environ, and wins over it.
 	Env []string
+	// Execution says as whom the plugin runs. Dir must be that user's.
+	Execution Execution
 	// StartTimeout bounds Start; 0 is 10 s.
 	StartTimeout time.Duration
 	// Stdout and Stderr are given what the plugin prints (Stdout: after the line of
@@ -63,6 +65,9 @@ func (s *Spec) check() error {
 	case len(s.Dir) > MaxDir:
 		return fmt.Errorf("directory %s has %d bytes, at most %d leave room for the socket's name; choose a shorter --runtime-dir",
 			s.Dir, len(s.Dir), MaxDir)
+	}
+	if err := s.Execution.check(); err != nil {
+		return err
 	}
 	for i, f := range s.Files {
 		if f.Name == "" || strings.ContainsAny(f.Name, ":\x00") {

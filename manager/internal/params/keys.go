@@ -14,7 +14,7 @@ import (
 // `[]` where a list is.
 type Key struct {
 	Path    string
-	Type    string // integer, duration, string, list or mapping
+	Type    string // integer, duration, string, boolean, limit, list or mapping
 	Default string // "required", "none", or what holds when the key is absent
 	Range   string
 
@@ -100,6 +100,7 @@ func rowKeys() []Key {
 		duration(row+"limits.idle_timeout", "0s", 0, maxDuration),
 		mapping(row+"settings", "none"),
 	}
+	all = append(all, executionKeys(row)...)
 	global := func(name string) string { return "restart." + name }
 	return append(all, restartKeys(row+"restart", global)...)
 }

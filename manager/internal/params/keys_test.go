@@ -131,7 +131,9 @@ func schemaFault(k Key, n node, required bool) string {
 	want := map[string]bool{
 		"integer":  n.Type == "integer" && n.Minimum != nil && *n.Minimum == k.min && n.Maximum != nil && *n.Maximum == k.max,
 		"duration": n.Ref == "#/$defs/duration",
-		"string":   n.Type == "string" || n.Ref == "#/$defs/name" || n.Enum != nil,
+		"string":   n.Type == "string" || n.Ref == "#/$defs/name" || n.Ref == "#/$defs/account" || n.Enum != nil,
+		"boolean":  n.Type == "boolean",
+		"limit":    n.Ref == "#/$defs/limit",
 		"list":     n.Type == "array",
 		"mapping":  n.Type == "object",
 	}
@@ -141,7 +143,7 @@ func schemaFault(k Key, n node, required bool) string {
 	byDefault := ""
 	if _, err := time.ParseDuration(k.Default); k.Type == "duration" && err == nil || k.Type == "string" && n.Default != nil {
 		byDefault = strconv.Quote(k.Default)
-	} else if _, err := strconv.Atoi(k.Default); k.Type == "integer" && err == nil {
+	} else if _, err := strconv.Atoi(k.Default); k.Type == "integer" && err == nil || k.Type == "boolean" {
 		byDefault = k.Default
 	}
 	if string(n.Default) != byDefault {
@@ -244,6 +246,16 @@ func TestSchemaRefuses(t *testing.T) {
 		row("service_type: tcp, port: 1, framing: line, message_format_out_id: 4"),
 		row("service_type: tcp, port: 1, mode: 0600"),
 		row("service_type: tcp, port: 1, forward_to: {entity: room}"),
+		row("service_type: tcp, port: 1, run_as: {group: a}"),
+		row("service_type: tcp, port: 1, run_as: {user: [a]}"),
+		row("service_type: tcp, port: 1, umask: 0022"),
+		row("service_type: tcp, port: 1, working_dir: here"),
+		row("service_type: tcp, port: 1, env_file: here"),
+		row("service_type: tcp, port: 1, env: {A B: c}"),
+		row("service_type: tcp, port: 1, env: {A: 1}"),
+		row("service_type: tcp, port: 1, rlimits: {nofile: many}"),
+		row("service_type: tcp, port: 1, rlimits: {file: 1}"),
+		row("service_type: tcp, port: 1, no_new_privs: 1"),
 		"push_back: 1\n" + row("service_type: tcp, port: 1"),
 	} {
 		if validate(schema, []byte(in)) == nil {

@@ -3,7 +3,6 @@ package params
 import (
 	"fmt"
 	"runtime"
-	"strconv"
 
 	"go.yaml.in/yaml/v3"
 
@@ -16,8 +15,9 @@ const defaultBacklog = 4096
 // third-party types after Resolve. Source: docs/params.md, the seed's get_service.
 type Row struct {
 	shared.ServiceParams
-	Restart Restart
-	Line    int // of the row in the file
+	Restart   Restart
+	Execution Execution
+	Line      int // of the row in the file
 
 	file    string
 	path    string         // active_service[<index>]
@@ -92,6 +92,7 @@ func (d *decoder) row(n *yaml.Node, i int, p *Params, procs int) Row {
 	s.forwardTo(&r)
 	s.limits(&r.Limits)
 	s.settings(&r)
+	r.Execution = s.execution()
 	if in, ok := s.section("restart"); ok {
 		r.Restart = in.restart(p.Restart)
 	}
@@ -135,20 +136,9 @@ func (s *section) transport(r *Row) {
 		r.SocketType = v
 	}
 	s.setInt("backlog", &r.Backlog)
-	n, ok := s.value("mode")
-	if !ok {
-		return
+	if mode, ok := s.permissions("mode", "0600"); ok {
+		r.Mode = mode
 	}
-	if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
-		s.report("mode", `must be octal digits in quotes, as mode: "0600", not %s; put it in quotes`, describe(n))
-		return
-	}
-	mode, err := strconv.ParseUint(n.Value, 8, 32)
-	if err != nil || mode > 0o777 || len(n.Value) < 3 || len(n.Value) > 4 {
-		s.report("mode", `must be octal permissions from "0000" to "0777", as "0600", not %s`, quote(n.Value))
-		return
-	}
-	r.Mode = uint32(mode)
 }
 
 func (s *section) forwardTo(r *Row) {

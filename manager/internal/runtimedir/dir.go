@@ -26,11 +26,15 @@ type Dir struct {
 	lock *os.File
 }
 
+// passable is the mode of a runtime directory in which other users have directories of
+// their own.
+const passable = 0o711
+
 // openAttempts bounds how often Open starts again because another manager is just
 // creating or removing the same directories.
 const openAttempts = 20
 
-// Open creates the directory (mode 0700) or checks the one that is there, takes its
+// Open creates the directory (mode 0700) or checks the one that is there (0711 is left to it), takes its
 // lock, and removes what a killed predecessor left. Nothing of it remains when it
 // fails. A manager that still runs there is a *RunningError.
 func Open(path string) (*Dir, error) { return open(path, os.Getuid()) }
@@ -189,15 +193,27 @@ func (d *Dir) Path() string { return d.path }
 // Socket is the path of one of the server's sockets: Control, Relay, Internal.
 func (d *Dir) Socket(name string) string { return filepath.Join(d.path, name) }
 
-// MakeProcess makes the directory of one generation of a process anew, empty and with
-// mode 0700. There are two, 0 and 1, for two generations at a time.
-func (d *Dir) MakeProcess(id, which int) (string, error) {
+// MakeProcess makes the directory of one generation of a process anew, empty, with mode
+// 0700 and for the given user. There are two, 0 and 1, for two generations at a time.
+// For another user than ours the runtime directory gets mode 0711 and keeps it.
+func (d *Dir) MakeProcess(id, which, uid, gid int) (string, error) {
 	path := d.process(id, which)
 	if err := os.RemoveAll(path); err != nil {
 		return "", fmt.Errorf("clear the directory of process %d: %w", id, err)
 	}
 	if err := os.Mkdir(path, 0o700); err != nil {
 		return "", fmt.Errorf("make the directory of process %d: %w", id, err)
+	}
+	if uid == os.Getuid() {
+		return path, nil
+	}
+	err := os.Lchown(path, uid, gid)
+	if err == nil {
+		err = os.Chmod(d.path, passable)
+	}
+	if err != nil {
+		_ = os.Remove(path)
+		return "", fmt.Errorf("make the directory of process %d usable for user %d: %w", id, uid, err)
 	}
 	return path, nil
 }

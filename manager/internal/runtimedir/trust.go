@@ -14,7 +14,7 @@ import (
 const maxLinks = 40
 
 // makeParents walks to dir from the root, checks that nobody but root and uid can
-// put something else in its place, and creates what is missing with mode 0700. It
+// put something else in its place, and creates what is missing with mode 0711. It
 // returns what it created, outermost first, also with an error.
 func makeParents(dir string, uid int) (made []string, err error) {
 	rest := strings.Split(strings.TrimPrefix(dir, "/"), "/")
@@ -32,7 +32,7 @@ func makeParents(dir string, uid int) (made []string, err error) {
 		next := filepath.Join(at, name)
 		st, err := os.Lstat(next)
 		if errors.Is(err, fs.ErrNotExist) {
-			err = os.Mkdir(next, 0o700)
+			err = os.Mkdir(next, passable)
 			if err == nil {
 				made = append(made, next)
 			} else if errors.Is(err, fs.ErrExist) {
@@ -88,7 +88,7 @@ func trusted(path string, st fs.FileInfo, uid int) error {
 	return nil
 }
 
-// private checks the runtime directory itself and narrows its mode to 0700.
+// private checks the runtime directory itself and narrows its mode to 0700, but for 0711.
 func private(path string, uid int) error {
 	st, err := os.Lstat(path)
 	if err != nil {
@@ -103,7 +103,7 @@ func private(path string, uid int) error {
 		return fmt.Errorf("runtime directory %s belongs to user %d, not to user %d; choose another --runtime-dir", path, owner(st), uid)
 	case perm&0o022 != 0:
 		return fmt.Errorf("runtime directory %s has mode %#o, so others can write there; chmod it to 0700 or choose another --runtime-dir", path, perm)
-	case perm != 0o700:
+	case perm != 0o700 && perm != passable:
 		if err := os.Chmod(path, 0o700); err != nil {
 			return fmt.Errorf("make runtime directory %s private: %w", path, err)
 		}

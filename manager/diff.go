@@ -77,6 +77,9 @@ func compare(r found, next PlannedService, p *params.Params) change {
 		c.kind = max(c.kind, kindOf(key))
 	}
 	c.add(changeReplace, pluginChange(r.row.Plugin, next.Plugin))
+	for _, reason := range executionChanges(r.row.execution, next.execution) {
+		c.add(changeReplace, reason)
+	}
 	for _, g := range globalChanges(r, next, p) {
 		c.add(g.kind, g.text)
 	}
@@ -126,7 +129,7 @@ func keys(p shared.ServiceParams) map[string]json.RawMessage {
 	return all
 }
 
-func merged(a, b map[string]json.RawMessage) map[string]json.RawMessage {
+func merged[V any](a, b map[string]V) map[string]V {
 	all := maps.Clone(a)
 	maps.Copy(all, b)
 	return all

@@ -40,13 +40,14 @@ type instance struct {
 // launch starts a generation of the worker's process. With an error nothing is left.
 func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *instance, err error) {
 	s, p := w.service.server, sp.plan.Params
+	uid, gid := sp.plan.execution.ids()
 	i := &instance{w: w, spec: sp, gen: generation, failed: make(chan error, 1), closing: make(chan struct{})}
 	if _, err := rand.Read(i.secret[:]); err != nil {
 		return nil, fmt.Errorf("make the secret of %s: %w", w, err)
 	}
 	i.link = s.router.Expect(relay.Launch{
 		Process: uint16(w.id), Generation: uint32(generation), Service: p.ID,
-		Secret: i.secret, UID: os.Getuid(), QueueLimit: p.Limits.ProcessQueueBytes,
+		Secret: i.secret, UID: uid, QueueLimit: p.Limits.ProcessQueueBytes,
 		MaxClients: p.Limits.MaxClients,
 	})
 	if err := w.enter(i); err != nil {
@@ -60,13 +61,14 @@ func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *insta
 			w.leave(i)
 		}
 	}()
-	dir, err := s.dir.MakeProcess(w.id, i.half)
+	dir, err := s.dir.MakeProcess(w.id, i.half, uid, gid)
 	if err != nil {
 		return nil, err
 	}
 	i.logs = newLogTap(s.book, event.Ref{Service: p.ID, Name: p.Name, Process: w.id, Generation: generation})
 	proc, err := launch.Start(ctx, launch.Spec{
 		Path: sp.plan.Plugin.Path, Binary: sp.binary.File, Dir: dir,
+		Env: sp.plan.execution.env, Execution: sp.plan.execution.launch(),
 		Files: w.service.files(sp), StartTimeout: sp.params.Timeouts.Start,
 		Stdout: func(r io.Reader) { i.logs.read("stdout", r) },
 		Stderr: func(r io.Reader) { i.logs.read("stderr", r) },

@@ -47,7 +47,7 @@ func (s *Service) fresh(ctx context.Context, op *operation) (*spec, error) {
 // redescribe asks the plugin of a row anew if its file has changed, and checks the row
 // against it.
 func (s *Server) redescribe(ctx context.Context, row PlannedService) (PlannedService, error) {
-	plugin, err := describe(ctx, row.Params.ServiceType, row.Plugin.Path, s.cfg.Logger)
+	plugin, err := describe(ctx, row.Params.ServiceType, row.Plugin.Path, row.execution, s.cfg.Logger)
 	if err != nil {
 		return row, err
 	}
@@ -56,7 +56,7 @@ func (s *Server) redescribe(ctx context.Context, row PlannedService) (PlannedSer
 	}
 	checked := row.row
 	checked.ServiceParams = row.Params
-	if issues := checkRow(checked, plugin, s.plan.RuntimeDir); len(issues) > 0 && row.Params.ID != 0 {
+	if issues := checkRow(checked, plugin, row.execution, s.plan.RuntimeDir); len(issues) > 0 && row.Params.ID != 0 {
 		return row, configError{issues} // the internal service fits, and may use our names
 	}
 	if t := plugin.Description.Transport; t != row.Plugin.Description.Transport {

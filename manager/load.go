@@ -62,11 +62,13 @@ func loadPlan(ctx context.Context, cfg Config) (*Plan, error) {
 	if err := runtimedir.Check(dir); err != nil {
 		return nil, usageError{err}
 	}
-	plugins, issues := findPlugins(ctx, cfg, rows)
+	executions, unusable := resolveExecutions(rows, dir)
+	plugins, issues := findPlugins(ctx, cfg, rows, executions)
+	issues = append(issues, unusable...)
 	if ctx.Err() != nil { // what the plugins did not say is not their fault
 		return nil, fmt.Errorf("ask the plugins what they are: %w", ctx.Err())
 	}
-	plan, err := makePlan(p, server, rows, plugins, dir)
+	plan, err := makePlan(p, server, rows, plugins, executions, dir)
 	if len(issues) > 0 {
 		var more params.Errors
 		if errors.As(err, &more) {

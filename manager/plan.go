@@ -40,12 +40,13 @@ type PlannedService struct {
 	Plugin     Plugin
 	ProcessIDs []int
 	restart    params.Restart
+	execution  execution
 	row        params.Row // where it is in the file
 }
 
 // makePlan assigns process ids and checks each row against its plugin. The error
 // lists everything that is wrong.
-func makePlan(p *params.Params, server params.Server, rows []params.Row, plugins map[string]Plugin, runtimeDir string) (*Plan, error) {
+func makePlan(p *params.Params, server params.Server, rows []params.Row, plugins map[string]Plugin, executions map[int64]execution, runtimeDir string) (*Plan, error) {
 	plan := &Plan{ServerID: server.ID, ServerName: server.Name, RuntimeDir: runtimeDir, params: p}
 	transports := make(map[string]shared.Transport)
 	for name, plugin := range plugins {
@@ -70,8 +71,8 @@ func makePlan(p *params.Params, server params.Server, rows []params.Row, plugins
 		if !ok {
 			continue // its absence was reported when it was looked for
 		}
-		issues = append(issues, checkRow(row, plugin, runtimeDir)...)
-		s := PlannedService{Params: row.ServiceParams, Plugin: plugin, restart: row.Restart, row: row}
+		issues = append(issues, checkRow(row, plugin, executions[row.ID], runtimeDir)...)
+		s := PlannedService{Params: row.ServiceParams, Plugin: plugin, restart: row.Restart, execution: executions[row.ID], row: row}
 		for range row.Processes {
 			s.ProcessIDs = append(s.ProcessIDs, next)
 			next++
@@ -85,7 +86,7 @@ func makePlan(p *params.Params, server params.Server, rows []params.Row, plugins
 }
 
 // checkRow holds a row against what its plugin describes.
-func checkRow(row params.Row, plugin Plugin, runtimeDir string) params.Errors {
+func checkRow(row params.Row, plugin Plugin, e execution, runtimeDir string) params.Errors {
 	var issues params.Errors
 	d := plugin.Description
 	if !slices.Contains(d.FormatsIn, row.MessageFormatIn) {
@@ -99,6 +100,11 @@ func checkRow(row params.Row, plugin Plugin, runtimeDir string) params.Errors {
 			issues = append(issues, row.Issue("endpoint", "is in a directory below the runtime directory %s, where only antano makes directories; use one elsewhere", runtimeDir))
 		} else if runtimedir.Reserved(within) {
 			issues = append(issues, row.Issue("endpoint", "is %s, a name that antano itself uses in its runtime directory; choose another", within))
+		}
+	}
+	if e.as != nil {
+		if err := e.as.MayExecute(plugin.Path); err != nil {
+			issues = append(issues, row.Issue("run_as", "cannot run the plugin: %v", err))
 		}
 	}
 	if text := checkSettings(row.Settings, d.Settings); text != "" {
@@ -166,7 +172,7 @@ func oneLine(text string) string {
 // docs/architecture.md "Start-up", the seed's start_internal_service.
 func internalService(runtimeDir string, serverID int, plugin Plugin, restart params.Restart) PlannedService {
 	return PlannedService{
-		Plugin: plugin, ProcessIDs: []int{0}, restart: restart,
+		Plugin: plugin, ProcessIDs: []int{0}, restart: restart, execution: ownExecution,
 		Params: shared.ServiceParams{
 			ID: 0, AntanoServerID: serverID, ServiceTypeID: shared.TypeUnix, ServiceType: "unix", Name: internalName,
 			Endpoint: filepath.Join(runtimeDir, internalSocket), Mode: 0o600, SocketType: shared.SocketStream,
@@ -211,6 +217,11 @@ func (p *Plan) WriteTo(w io.Writer) (int64, error) {
 	}
 	if err := tw.Flush(); err != nil {
 		return 0, err
+	}
+	for _, s := range p.Services {
+		if text := s.execution.describe(); text != "" {
+			fmt.Fprintf(&b, "service %d %s runs with %s\n", s.Params.ID, s.Params.Name, text)
+		}
 	}
 	n, err := io.WriteString(w, b.String())
 	return int64(n), err

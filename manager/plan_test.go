@@ -39,7 +39,7 @@ func plan(t *testing.T, text string) (*Plan, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return makePlan(p, server, rows, fakePlugins(), "/run/a/1")
+	return makePlan(p, server, rows, fakePlugins(), nil, "/run/a/1")
 }
 
 // TestPlan assigns process ids in the order of the file and puts relative endpoints

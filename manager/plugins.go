@@ -52,7 +52,7 @@ func Plugins(ctx context.Context, dirs []string) ([]Plugin, error) {
 			continue
 		}
 		wg.Go(func() {
-			p, err := describe(ctx, f.Type, f.Path, hclog.NewNullLogger())
+			p, err := describe(ctx, f.Type, f.Path, ownExecution, hclog.NewNullLogger())
 			if err != nil {
 				p = Plugin{Type: f.Type, Path: f.Path, Problem: err.Error()}
 			}
@@ -65,7 +65,7 @@ func Plugins(ctx context.Context, dirs []string) ([]Plugin, error) {
 
 // DescribePlugin finds the plugin of a type and asks it what it is.
 func DescribePlugin(ctx context.Context, dirs []string, serviceType string) (Plugin, error) {
-	p, err := lookup(ctx, dirsOrDefault(dirs), serviceType, hclog.NewNullLogger())
+	p, err := lookup(ctx, dirsOrDefault(dirs), serviceType, ownExecution, hclog.NewNullLogger())
 	if err != nil {
 		return p, configError{err}
 	}
@@ -79,16 +79,22 @@ func dirsOrDefault(dirs []string) []string {
 	return catalog.DefaultDirs()
 }
 
-func lookup(ctx context.Context, dirs []string, serviceType string, log hclog.Logger) (Plugin, error) {
+func lookup(ctx context.Context, dirs []string, serviceType string, e execution, log hclog.Logger) (Plugin, error) {
 	f, err := catalog.Lookup(dirs, serviceType)
 	if err != nil {
 		return Plugin{}, err
 	}
-	return describe(ctx, serviceType, f.Path, log)
+	return describe(ctx, serviceType, f.Path, e, log)
 }
 
-// describe launches a plugin once and asks it. Nothing of it is left afterwards.
-func describe(ctx context.Context, serviceType, path string, log hclog.Logger) (Plugin, error) {
+// describe launches a plugin once, as the user of e, and asks it. Nothing of it is left
+// afterwards.
+func describe(ctx context.Context, serviceType, path string, e execution, log hclog.Logger) (Plugin, error) {
+	if e.as != nil {
+		if err := e.as.MayExecute(path); err != nil {
+			return Plugin{}, err
+		}
+	}
 	binary, err := catalog.Open(path)
 	if err != nil {
 		return Plugin{}, err
@@ -96,7 +102,7 @@ func describe(ctx context.Context, serviceType, path string, log hclog.Logger) (
 	defer binary.Close()
 	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
 	defer cancel()
-	d, err := descriptions.Describe(binary.Sum, func() (shared.Description, error) { return ask(ctx, binary, serviceType, log) })
+	d, err := descriptions.Describe(binary.Sum, func() (shared.Description, error) { return ask(ctx, binary, serviceType, e, log) })
 	if err != nil {
 		return Plugin{}, fmt.Errorf("describe plugin %s: %w", path, err)
 	}
@@ -106,8 +112,8 @@ func describe(ctx context.Context, serviceType, path string, log hclog.Logger) (
 	return Plugin{Type: serviceType, Path: path, SHA256: binary.Sum.String(), Description: d}, nil
 }
 
-func ask(ctx context.Context, binary *catalog.Binary, serviceType string, log hclog.Logger) (shared.Description, error) {
-	dir, err := scratch()
+func ask(ctx context.Context, binary *catalog.Binary, serviceType string, e execution, log hclog.Logger) (shared.Description, error) {
+	dir, err := scratch(e)
 	if err != nil {
 		return shared.Description{}, err
 	}
@@ -118,7 +124,9 @@ func ask(ctx context.Context, binary *catalog.Binary, serviceType string, log hc
 	}
 	defer l.close()
 	tap := newLogTap(&logbook{log: log}, event.Ref{Name: "describe-" + serviceType})
-	p, err := launch.Start(ctx, launch.Spec{Path: binary.Path, Binary: binary.File, Dir: dir, Files: []launch.File{{Name: "lifeline", FD: l.child}},
+	as := e.launch()
+	p, err := launch.Start(ctx, launch.Spec{Path: binary.Path, Binary: binary.File, Dir: dir, Env: e.env,
+		Execution: launch.Execution{As: as.As, NoNewPrivs: as.NoNewPrivs}, Files: []launch.File{{Name: "lifeline", FD: l.child}},
 		Stdout: func(r io.Reader) { tap.read("stdout", r) }, Stderr: func(r io.Reader) { tap.read("stderr", r) }})
 	if err != nil {
 		return shared.Description{}, err
@@ -131,9 +139,12 @@ func ask(ctx context.Context, binary *catalog.Binary, serviceType string, log hc
 }
 
 // scratch makes a directory for one plugin, in /tmp where $TMPDIR is too long for a
-// socket's path.
-func scratch() (string, error) {
+// socket's path or closed to the plugin's user.
+func scratch(e execution) (string, error) {
 	base := os.TempDir()
+	if e.as != nil && e.as.MayEnter(base) != nil {
+		base = "/tmp"
+	}
 	if len(base)+len("/antano-4294967295") > launch.MaxDir {
 		base = "/tmp"
 	}
@@ -141,12 +152,17 @@ func scratch() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("make a directory for a plugin; set TMPDIR to a writable one: %w", err)
 	}
+	if uid, gid := e.ids(); uid != os.Getuid() {
+		if err := os.Lchown(dir, uid, gid); err != nil {
+			return "", errors.Join(fmt.Errorf("make a directory for a plugin of user %d: %w", uid, err), os.Remove(dir))
+		}
+	}
 	return dir, nil
 }
 
-// findPlugins finds and describes the plugins of all rows, each type once. What is
-// wrong with one is reported at the first row that names it.
-func findPlugins(ctx context.Context, cfg Config, rows []params.Row) (map[string]Plugin, params.Errors) {
+// findPlugins finds and describes the plugins of all rows, each type once and as the
+// user of the first row that names it, where what is wrong is reported.
+func findPlugins(ctx context.Context, cfg Config, rows []params.Row, executions map[int64]execution) (map[string]Plugin, params.Errors) {
 	first := make(map[string]params.Row)
 	for _, r := range slices.Backward(rows) {
 		first[r.ServiceType] = r
@@ -157,7 +173,7 @@ func findPlugins(ctx context.Context, cfg Config, rows []params.Row) (map[string
 	var wg sync.WaitGroup
 	for name, row := range first {
 		wg.Go(func() {
-			p, err := lookup(ctx, dirsOrDefault(cfg.PluginDirs), name, cfg.Logger)
+			p, err := lookup(ctx, dirsOrDefault(cfg.PluginDirs), name, executions[row.ID], cfg.Logger)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -178,7 +194,7 @@ func findInternal(ctx context.Context, cfg Config, found map[string]Plugin) (Plu
 	if p, ok := found[unix]; ok {
 		return p, nil
 	}
-	return lookup(ctx, slices.Concat(dirsOrDefault(cfg.PluginDirs), catalog.DefaultDirs()), unix, cfg.Logger)
+	return lookup(ctx, slices.Concat(dirsOrDefault(cfg.PluginDirs), catalog.DefaultDirs()), unix, ownExecution, cfg.Logger)
 }
 
 // open opens the file that the plan was made for.

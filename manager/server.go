@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/antano/antano/manager/internal/control"
@@ -114,18 +115,25 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	return s.serve(ctx, outer, relayed, controlListener)
 }
 
-// listen opens a socket of our own in the runtime directory, which only our user can
-// enter.
+// listen opens a socket of our own in the runtime directory. Others than our user cannot
+// connect: that they cannot enter the directory is so only while no process is theirs.
 func (s *Server) listen(name string) (*net.UnixListener, error) {
 	path := s.dir.Socket(name)
 	if st, err := os.Lstat(path); err == nil && st.Mode()&os.ModeSocket != 0 {
 		_ = os.Remove(path) // a killed predecessor's: the lock is ours
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	private := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var failed error // the file gets the mode of the socket
+		return errors.Join(c.Control(func(fd uintptr) { failed = syscall.Fchmod(int(fd), s.dir.Mode(name)) }), failed)
+	}}
+	l, err := private.Listen(context.Background(), "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
-	return l, nil
+	if err := os.Chmod(path, os.FileMode(s.dir.Mode(name))); err != nil { // the umask took some
+		return nil, errors.Join(fmt.Errorf("listen on %s: %w", path, err), l.Close())
+	}
+	return l.(*net.UnixListener), nil
 }
 
 // serve runs everything that has a goroutine. Relay and control outlive the

@@ -133,7 +133,7 @@ func (s *Server) inherit(row PlannedService, was runtimedir.StateProcess) (*heir
 		return nil, err
 	}
 	h.link = s.router.Expect(relay.Launch{
-		Process: uint16(was.ID), Generation: uint32(was.Generation), Service: row.Params.ID, Secret: [32]byte(was.Secret), UID: os.Getuid(),
+		Process: uint16(was.ID), Generation: uint32(was.Generation), Service: row.Params.ID, Secret: [32]byte(was.Secret), UID: h.proc.UID(),
 		QueueLimit: row.Params.Limits.ProcessQueueBytes, MaxClients: row.Params.Limits.MaxClients, Adopted: true,
 	})
 	h.link.Admit(was.PID)

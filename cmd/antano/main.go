@@ -15,7 +15,10 @@ import (
 // version is set by the build.
 var version = "dev"
 
-func main() { os.Exit(execute(os.Args[1:])) }
+func main() {
+	manager.LaunchHelper()
+	os.Exit(execute(os.Args[1:]))
+}
 
 // execute runs one command line and returns its exit code. Signals are taken
 // before anything else happens: the first one ends the context, which every

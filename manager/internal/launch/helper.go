@@ -15,7 +15,7 @@ import (
 
 // helperName is argv[0] of the manager's own binary between fork and exec of a plugin
 // whose limits or umask differ: only the process itself can change those, and Go cannot
-// run code there. See docs/decisions/0007-between-fork-and-exec.md.
+// run code there. See docs/decisions/0011-between-fork-and-exec.md.
 const helperName = "antano-launch-helper"
 
 // helperTimeout bounds the helper, which has nothing to wait for.

@@ -193,9 +193,19 @@ func (d *Dir) Path() string { return d.path }
 // Socket is the path of one of the server's sockets: Control, Relay, Internal.
 func (d *Dir) Socket(name string) string { return filepath.Join(d.path, name) }
 
+// Mode is that of one of the server's sockets: processes of other users, once there are
+// any, reach the relay, at which who connects is asked for proof.
+func (d *Dir) Mode(name string) uint32 {
+	if st, err := os.Stat(d.path); err == nil && name == Relay && st.Mode().Perm() == passable {
+		return 0o666
+	}
+	return 0o600
+}
+
 // MakeProcess makes the directory of one generation of a process anew, empty, with mode
 // 0700 and for the given user. There are two, 0 and 1, for two generations at a time.
-// For another user than ours the runtime directory gets mode 0711 and keeps it.
+// For another user than ours the runtime directory gets mode 0711 and keeps it, and the
+// relay socket the Mode that goes with it.
 func (d *Dir) MakeProcess(id, which, uid, gid int) (string, error) {
 	path := d.process(id, which)
 	if err := os.RemoveAll(path); err != nil {
@@ -210,6 +220,11 @@ func (d *Dir) MakeProcess(id, which, uid, gid int) (string, error) {
 	err := os.Lchown(path, uid, gid)
 	if err == nil {
 		err = os.Chmod(d.path, passable)
+	}
+	if err == nil {
+		if err = os.Chmod(d.Socket(Relay), os.FileMode(d.Mode(Relay))); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
 	}
 	if err != nil {
 		_ = os.Remove(path)

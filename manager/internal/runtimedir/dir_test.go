@@ -64,19 +64,16 @@ func TestOpenAndCloseLeaveNothing(t *testing.T) {
 	base := shortDir(t)
 	path := filepath.Join(base, "a", "b", "1")
 	d := mustOpen(t, path)
-	for _, p := range []string{path, filepath.Dir(path)} {
-		if st, err := os.Stat(p); err != nil || st.Mode().Perm() != 0o700 {
-			t.Errorf("%s: %v %v", p, st.Mode(), err)
-		}
-	}
-	p7, err := d.MakeProcess(7, 0)
+	checkMode(t, path, 0o700)
+	checkMode(t, filepath.Dir(path), 0o711)
+	p7, err := d.MakeProcess(7, 0, os.Getuid(), os.Getgid())
 	if err != nil || p7 != filepath.Join(path, "p7") {
 		t.Fatal(p7, err)
 	}
 	if err := os.WriteFile(filepath.Join(p7, "x"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.MakeProcess(7, 0); err != nil {
+	if _, err := d.MakeProcess(7, 0, os.Getuid(), os.Getgid()); err != nil {
 		t.Fatal(err)
 	}
 	checkEmpty(t, p7)
@@ -86,7 +83,7 @@ func TestOpenAndCloseLeaveNothing(t *testing.T) {
 	if _, err := os.Stat(p7); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("p7 is left: %v", err)
 	}
-	if p8, err := d.MakeProcess(8, 1); err != nil || p8 != filepath.Join(path, "q8") {
+	if p8, err := d.MakeProcess(8, 1, os.Getuid(), os.Getgid()); err != nil || p8 != filepath.Join(path, "q8") {
 		t.Fatal(p8, err)
 	}
 	litter(t, path)

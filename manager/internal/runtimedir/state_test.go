@@ -117,7 +117,7 @@ func TestLockAndClear(t *testing.T) {
 	path := filepath.Join(shortDir(t), "run")
 	d := mustOpen(t, path)
 	for _, id := range []int{1, 2} {
-		if _, err := d.MakeProcess(id, 0); err != nil {
+		if _, err := d.MakeProcess(id, 0, os.Getuid(), os.Getgid()); err != nil {
 			t.Fatal(err)
 		}
 	}

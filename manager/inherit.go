@@ -2,10 +2,12 @@ package manager
 
 import (
 	"errors"
+	"os"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/antano/antano/manager/internal/control"
+	"github.com/antano/antano/manager/internal/launch"
 	"github.com/antano/antano/manager/internal/listener"
 	"github.com/antano/antano/manager/internal/runtimedir"
 )
@@ -13,14 +15,21 @@ import (
 // succeed takes the runtime directory and reads what the last manager left there. A
 // state that makes no sense is one that there is not: its processes end by themselves.
 func succeed(path string, log hclog.Logger) (*runtimedir.Dir, runtimedir.State, error) {
-	dir, err := runtimedir.Lock(path)
+	state, stateErr := runtimedir.ReadState(path)
+	var dir *runtimedir.Dir
+	var err error
+	if u := state.Upgrade; u != nil && state.PID == os.Getpid() && state.StartTime == launch.OwnStartTime() {
+		dir, err = runtimedir.Inherit(path, u.Lock) // we are the one that wrote it
+	} else {
+		dir, err = runtimedir.Lock(path)
+		state, stateErr = runtimedir.ReadState(path) // the last one that was written under the lock
+	}
 	if err != nil {
 		return nil, runtimedir.State{}, err
 	}
-	state, err := runtimedir.ReadState(path)
-	if err != nil {
-		if !errors.Is(err, runtimedir.ErrNoState) {
-			log.Error("nothing of the last manager is taken over", "err", err)
+	if stateErr != nil {
+		if !errors.Is(stateErr, runtimedir.ErrNoState) {
+			log.Error("nothing of the last manager is taken over", "err", stateErr)
 		}
 		state = runtimedir.State{}
 	}

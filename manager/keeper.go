@@ -78,7 +78,7 @@ func (s *Server) writeState() {
 
 // state is what a successor has to know.
 func (s *Server) state() runtimedir.State {
-	st := runtimedir.State{Server: s.plan.ServerID, PID: os.Getpid(), StartTime: launch.OwnStartTime(), Sequences: s.router.Sequences()}
+	st := runtimedir.State{Server: s.plan.ServerID, PID: os.Getpid(), StartTime: launch.OwnStartTime(), Sequences: s.router.Sequences(), Upgrade: s.upgrading.Load()}
 	for p, n := range st.Sequences {
 		st.Sequences[p] = min(n+sequenceSlack, 1<<32)
 	}

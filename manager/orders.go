@@ -21,6 +21,13 @@ func (b backend) Operate(o control.Order) (control.Stream, error) {
 		}
 		return op.watch(), nil
 	}
+	if o.Verb == control.Upgrade {
+		op, err := b.s.beginUpgrade()
+		if err != nil {
+			return nil, err
+		}
+		return op.watch(), nil
+	}
 	svc, err := b.find(o.Service)
 	if err != nil {
 		return nil, err

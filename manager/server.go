@@ -35,6 +35,8 @@ type Server struct {
 	released chan struct{} // closed in a stop, when all processes are drained
 	keeper   *keeper
 
+	upgrading atomic.Pointer[runtimedir.StateUpgrade] // what the state says while it executes another binary
+
 	predecessor runtimedir.State       // zero when there was none
 	inherited   map[int64]*inheritance // by service, until that takes it
 	changed     []*Service             // that run what they were launched from before

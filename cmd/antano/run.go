@@ -108,7 +108,9 @@ func surviveReaders() (undo func()) {
 
 // run stops gently when ctx ends and kills on the next signal after that.
 func run(ctx context.Context, cfg manager.Config) error {
-	again, hangup := make(chan os.Signal, 2), make(chan os.Signal, 1)
+	again, hangup, upgrade := make(chan os.Signal, 2), make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(upgrade, syscall.SIGUSR2)
+	defer signal.Stop(upgrade)
 	signal.Notify(again, syscall.SIGINT, syscall.SIGTERM)
 	signal.Notify(hangup, syscall.SIGHUP) // or a closed terminal would end us without a stop
 	defer signal.Stop(again)
@@ -135,6 +137,10 @@ func run(ctx context.Context, cfg manager.Config) error {
 			case <-hangup:
 				if err := server.Reload(); err != nil {
 					cfg.Logger.Error("SIGHUP", "err", err)
+				}
+			case <-upgrade:
+				if err := server.Upgrade(); err != nil {
+					cfg.Logger.Error("SIGUSR2", "err", err)
 				}
 			case <-done:
 				return

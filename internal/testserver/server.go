@@ -97,7 +97,10 @@ func (s *Server) Start() error {
 		for in.Scan() {
 			s.lines = append(s.lines, in.Text())
 			if in.Text() == "ready" {
-				ready <- true
+				select {
+				case ready <- true:
+				default: // said again after an upgrade
+				}
 			}
 		}
 		close(ready)

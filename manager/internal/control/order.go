@@ -13,6 +13,7 @@ const (
 	Start   = "start"
 	Scale   = "scale"
 	Reload  = "reload"
+	Upgrade = "upgrade"
 )
 
 // Order is a change of the running server.

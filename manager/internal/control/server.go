@@ -111,6 +111,7 @@ func handler(b Backend) http.Handler {
 	operate("POST /v1/services/{service}/start", Start)
 	operate("POST /v1/services/{service}/scale", Scale)
 	operate("POST /v1/reload", Reload)
+	operate("POST /v1/upgrade", Upgrade)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusNotFound, problem{fmt.Sprintf("no %s %s here; docs/control.md lists what there is", r.Method, r.URL.Path)})
 	})

@@ -20,9 +20,9 @@ import (
 const (
 	// checkTime bounds the check of the new binary, stillTime how long the processes may
 	// take to stop sending, restTime how long is waited for results before.
-	checkTime  = 30 * time.Second
-	stillTime  = 2 * time.Second
-	restTime = 100 * time.Millisecond
+	checkTime = 30 * time.Second
+	stillTime = 2 * time.Second
+	restTime  = 100 * time.Millisecond
 )
 
 // executable is the file that this process was started from, whatever is there now.

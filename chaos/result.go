@@ -19,6 +19,7 @@ type result struct {
 	ledger.Totals
 	load.Losses
 	Drops         map[string]int `json:"drops"`
+	Excess        int            `json:"excess"`    // drops counted beyond the copies that were not delivered
 	Stall         time.Duration  `json:"stall_ns"`  // worst of undisturbed clients
 	Median        time.Duration  `json:"median_ns"` // of undisturbed clients
 	Noise         time.Duration  `json:"noise_ns"`  // worst of this machine without a server
@@ -84,7 +85,7 @@ func printTable(out io.Writer, results []result) error {
 			for _, n := range r.Notes {
 				fmt.Fprintf(out, "%s:   %s\n", r.Fault, n)
 			}
-			fmt.Fprintf(out, "%s:   drops %v\n", r.Fault, r.Drops)
+			fmt.Fprintf(out, "%s:   drops %v, %d of them of copies that were delivered, or of others\n", r.Fault, r.Drops, r.Excess)
 		}
 	}
 	return nil

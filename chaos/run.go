@@ -160,6 +160,7 @@ func (r *run) settle(ctx context.Context, res *result) {
 	res.Totals = r.book.Close(r.drops.sum())
 	res.Losses = r.fleet.Losses()
 	res.Drops = r.drops.byCode()
+	res.Excess = max(0, r.drops.sum().All-res.Counted-res.Reported)
 	res.Median = r.fleet.Median()
 	res.Stall = stall(r.fleet.Waits(), r.down)
 	slices.Sort(r.replaced)

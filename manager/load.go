@@ -24,6 +24,9 @@ type Config struct {
 	RuntimeDir    string // empty: that of the server id
 	Version       string
 	Logger        hclog.Logger
+	// OnState is told when the server becomes ready, begins to reload, is ready again and
+	// begins to drain: "ready", "reloading", "draining". It must not block.
+	OnState func(state string)
 	// OnReady is told once, when every process is ready or failed and every service
 	// has a ready one.
 	OnReady func(Status)

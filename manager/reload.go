@@ -51,6 +51,8 @@ func (s *Server) reload(ctx context.Context, op *operation, dryRun bool) error {
 	if dryRun {
 		return nil
 	}
+	s.tell("reloading")
+	defer s.tell("ready")
 	r := &reloading{s: s, op: op, params: next.params, bound: make(map[int64]*spec), held: make(map[int64]bool), taken: make(map[*listener.Group]bool), orphans: make(map[*listener.Group]bool)}
 	if err := r.bind(changes); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)

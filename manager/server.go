@@ -223,6 +223,7 @@ func (s *Server) startUp(ctx context.Context) error {
 	}
 	s.ready.Store(true)
 	s.emitServer("ready", "the server is ready")
+	s.tell("ready")
 	if s.cfg.OnReady != nil {
 		s.cfg.OnReady(s.Status())
 	}
@@ -275,6 +276,7 @@ func StartInternalService(ctx context.Context, server *Server, running *sync.Wai
 func (s *Server) drain(stop func()) {
 	s.draining.Store(true)
 	s.emitServer("draining", "the server stops: its processes are drained")
+	s.tell("draining")
 	s.cfg.Logger.Info("draining", "deadline", s.globals().Timeouts.Drain)
 	s.router.Shutdown()
 	s.operations.interrupt()

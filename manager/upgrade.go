@@ -45,6 +45,8 @@ func (s *Server) upgrade(ctx context.Context, op *operation) error {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
 	op.say(nil, "executing it; the processes and their clients stay")
+	s.tell("reloading") // the new binary tells that it is ready
+	defer s.tell("ready")
 	defer s.upgrading.Store(nil)
 	defer s.router.Resume()
 	still, cancel := context.WithTimeout(ctx, stillTime)

@@ -107,7 +107,7 @@ func surviveReaders() (undo func()) {
 }
 
 // run stops gently when ctx ends and kills on the next signal after that.
-func run(ctx context.Context, cfg manager.Config) error {
+func run(ctx context.Context, cfg manager.Config) (err error) {
 	again, hangup, upgrade := make(chan os.Signal, 2), make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(upgrade, syscall.SIGUSR2)
 	defer signal.Stop(upgrade)
@@ -115,6 +115,8 @@ func run(ctx context.Context, cfg manager.Config) error {
 	signal.Notify(hangup, syscall.SIGHUP) // or a closed terminal would end us without a stop
 	defer signal.Stop(again)
 	defer signal.Stop(hangup)
+	systemd := newNotifier(cfg.Logger)
+	cfg.OnState = systemd.onState
 	server, err := manager.Load(ctx, cfg)
 	if errors.Is(err, context.Canceled) {
 		return nil // told to stop before there was anything to stop
@@ -122,6 +124,8 @@ func run(ctx context.Context, cfg manager.Config) error {
 	if err != nil {
 		return err
 	}
+	systemd.run(server)
+	defer func() { systemd.close(err) }()
 	done := make(chan struct{})
 	var listening sync.WaitGroup
 	defer listening.Wait()

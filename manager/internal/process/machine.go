@@ -46,6 +46,7 @@ func (m *machine) run(ctx context.Context) {
 			close(r.handled)
 		case o := <-m.p.orders:
 			m.take(o)
+		case m.p.alive <- struct{}{}:
 		case err := <-m.moving:
 			m.moved(err)
 		case <-m.due():

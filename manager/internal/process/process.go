@@ -103,6 +103,7 @@ type Process struct {
 	gone     chan struct{} // closed when Run returns
 	orders   chan *order
 	reports  chan report
+	alive    chan struct{} // sent to by Run for who asks
 
 	mu     sync.Mutex
 	status Status
@@ -112,7 +113,7 @@ type Process struct {
 func New(cfg Config) *Process {
 	return &Process{
 		cfg: cfg, settled: make(chan struct{}), drained: make(chan struct{}), killed: make(chan struct{}),
-		gone: make(chan struct{}), orders: make(chan *order), reports: make(chan report), status: Status{Ref: cfg.Ref},
+		gone: make(chan struct{}), orders: make(chan *order), reports: make(chan report), alive: make(chan struct{}), status: Status{Ref: cfg.Ref},
 	}
 }
 
@@ -121,6 +122,19 @@ func (p *Process) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.status
+}
+
+// Alive returns nil once Run comes round, or has returned; ctx.Err() when ctx ends before
+// that. Safe for concurrent use.
+func (p *Process) Alive(ctx context.Context) error {
+	select {
+	case <-p.alive:
+		return nil
+	case <-p.gone:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Settled is closed when the process is ready or failed for the first time, or

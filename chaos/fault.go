@@ -21,6 +21,8 @@ type fault struct {
 	alone bool
 	// planned says that it must cost nobody anything.
 	planned bool
+	// takeover says that another manager takes over, which may take longer.
+	takeover bool
 	// manager says that what has no id may be lost with the manager.
 	manager bool
 	// crash says that processes end which nobody planned.
@@ -67,13 +69,13 @@ var faults = []fault{
 		limits: smallQueues, traffic: traffic{ids: -1}},
 	{name: "fullqueue-id", says: "the same, and every message has an id", do: fullQueue, alone: true, limits: smallQueues, traffic: traffic{ids: 1}},
 	{name: "logfull", says: "no room for a line of the log while processes are killed", params: quickRestart, log: "/dev/full", crash: true, alone: true, do: sigkill},
-	{name: "upgrade", says: "the antano binary changes on disk and the manager becomes it", planned: true, do: upgrade},
-	{name: "managerkill", says: "SIGKILL of the manager, a successor up to half a second later", manager: true, do: managerKill},
+	{name: "upgrade", says: "the antano binary changes on disk and the manager becomes it", planned: true, takeover: true, do: upgrade},
+	{name: "managerkill", says: "SIGKILL of the manager, a successor up to half a second later", takeover: true, manager: true, do: managerKill},
 	{name: "overrun", says: "more datagrams than a stopped process can take", do: overrun},
 }
 
 // mixture is what does all the others.
-var mixture = fault{name: "mixed", says: "all of these that need no params of their own", params: quickRestart, crash: true, manager: true, do: mixed}
+var mixture = fault{name: "mixed", says: "all of these that need no params of their own", params: quickRestart, crash: true, takeover: true, manager: true, do: mixed}
 
 // all lists every fault in the order in which they run.
 func all() []fault { return append(slices.Clone(faults), mixture) }

@@ -33,7 +33,7 @@ type result struct {
 const (
 	// maxStall is the bar for clients that a fault does not concern.
 	maxStall = 50 * time.Millisecond
-	// maxTakeover is the bar for all when a successor takes over, from its start.
+	// maxTakeover is the bar for all when a successor takes over, from its start if there was none.
 	maxTakeover = 250 * time.Millisecond
 )
 
@@ -59,7 +59,7 @@ func (r *result) judge(f fault, strict bool) {
 	bar(len(r.Unexpected) == 0, "unexpected: %q", r.Unexpected)
 	bar(r.Sent > 0 && r.Repeats > 0, "nothing was sent or done")
 	limit := maxStall
-	if f.manager {
+	if f.takeover {
 		limit = maxTakeover
 	}
 	bar(!strict || r.Stall < limit+hops*r.Noise, "undisturbed clients waited %s", r.Stall)

@@ -25,7 +25,8 @@ import (
 const (
 	// maxRPC is the largest message of the control plane, both ways.
 	maxRPC = 16 << 20
-	// answerTime is how long an exit waits for the answer that announced it.
+	// answerTime is how long an exit waits for the answer that announced it, and for the
+	// line of the log that says why.
 	answerTime = 100 * time.Millisecond
 	// drainTime and stopTime bound what SIGTERM asks for.
 	drainTime = 10 * time.Second
@@ -156,8 +157,9 @@ func (p *program) terminate(again <-chan os.Signal) int {
 // alone is the end of a process that has served on without a manager for as long as it
 // was to.
 func (p *program) alone(err error, again <-chan os.Signal) int {
-	go p.log.Error("draining: " + err.Error())
+	written := p.say("draining: " + err.Error())
 	p.drain(again)
+	p.await(written)
 	return 1
 }
 
@@ -189,9 +191,25 @@ func (p *program) drain(again <-chan os.Signal) int {
 // reading its log any more, so nothing here waits for that.
 func (p *program) lost(err error) int {
 	exitAfter(stopTime + time.Second)
-	go p.log.Error("stopping: " + err.Error())
+	written := p.say("stopping: " + err.Error())
 	p.stop()
+	p.await(written)
 	return 1
+}
+
+// say logs why the process ends, without waiting for that.
+func (p *program) say(why string) (written <-chan struct{}) {
+	done := make(chan struct{})
+	go func() { p.log.Error(why); close(done) }()
+	return done
+}
+
+// await gives a line of the log that is under way a moment to get out.
+func (p *program) await(written <-chan struct{}) {
+	select {
+	case <-written:
+	case <-time.After(answerTime):
+	}
 }
 
 // exitAfter ends the process whatever hangs: a write of the log, for one, when the

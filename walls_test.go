@@ -26,6 +26,7 @@ const (
 	yaml     = "go.yaml.in/yaml/v3"
 	schema   = "github.com/santhosh-tekuri/jsonschema/v6"
 	cobra    = "github.com/spf13/cobra"
+	rotation = "github.com/DeRuina/timberjack"
 	systemd  = "github.com/coreos/go-systemd/v22"
 	goleak   = "go.uber.org/goleak"
 )
@@ -42,7 +43,7 @@ var walls = []wall{
 	// What of ours a package under manager/internal may import is in check.
 	{"manager/internal", nil, []string{sys, hclog, goPlugin, google, yaml, schema}},
 	{"plugins", []string{"shared", "plugin/..."}, nil},
-	{"cmd/antano", []string{"shared", "manager", "manager/conformance"}, []string{cobra, hclog, systemd}},
+	{"cmd/antano", []string{"shared", "manager", "manager/conformance"}, []string{cobra, hclog, rotation, systemd}},
 	{"internal/testserver", []string{"manager"}, nil},
 	{"chaos", []string{"chaos/...", "internal/testserver", "manager"}, nil},
 	{"examples", []string{"shared", "plugin/..."}, nil},

@@ -24,6 +24,9 @@ type Config struct {
 	RuntimeDir    string // empty: that of the server id
 	Version       string
 	Logger        hclog.Logger
+	// OpenLog, if there is one, is asked for the Logger to use once the plan is known; nil
+	// leaves Logger as it is. The error is that of Load.
+	OpenLog func(*Plan) (hclog.Logger, error)
 	// OnState is told when the server becomes ready, begins to reload, is ready again and
 	// begins to drain: "ready", "reloading", "draining". It must not block.
 	OnState func(state string)
@@ -39,6 +42,15 @@ func Load(ctx context.Context, cfg Config) (*Server, error) {
 	plan, err := loadPlan(ctx, cfg)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.OpenLog != nil {
+		log, err := cfg.OpenLog(plan)
+		if err != nil {
+			return nil, err
+		}
+		if log != nil {
+			cfg.Logger = log
+		}
 	}
 	s := &Server{cfg: cfg, plan: plan, started: time.Now(), released: make(chan struct{}), keeper: newKeeper(), events: newEvents(), logs: newLogs()}
 	s.operations.tell = s.emitProgress

@@ -29,6 +29,7 @@ type Plan struct {
 	ServerID   int
 	ServerName string
 	RuntimeDir string
+	LogDir     string // of params; empty: none
 	Services   []PlannedService
 	params     *params.Params
 	unix       Plugin // runs the internal service; no Path when there is none
@@ -47,7 +48,7 @@ type PlannedService struct {
 // makePlan assigns process ids and checks each row against its plugin. The error
 // lists everything that is wrong.
 func makePlan(p *params.Params, server params.Server, rows []params.Row, plugins map[string]Plugin, executions map[int64]execution, runtimeDir string) (*Plan, error) {
-	plan := &Plan{ServerID: server.ID, ServerName: server.Name, RuntimeDir: runtimeDir, params: p}
+	plan := &Plan{ServerID: server.ID, ServerName: server.Name, RuntimeDir: runtimeDir, LogDir: p.LogDir, params: p}
 	transports := make(map[string]shared.Transport)
 	for name, plugin := range plugins {
 		transports[name] = plugin.Description.Transport
@@ -222,6 +223,9 @@ func (p *Plan) WriteTo(w io.Writer) (int64, error) {
 		if text := s.execution.describe(); text != "" {
 			fmt.Fprintf(&b, "service %d %s runs with %s\n", s.Params.ID, s.Params.Name, text)
 		}
+	}
+	if p.LogDir != "" {
+		fmt.Fprintf(&b, "the log is kept in %s\n", p.LogDir)
 	}
 	n, err := io.WriteString(w, b.String())
 	return int64(n), err

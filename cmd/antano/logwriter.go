@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"sync"
@@ -22,6 +23,7 @@ const (
 // for concurrent use.
 type logWriter struct {
 	out   io.Writer
+	last  io.Writer     // is told, once, that out fails; nil: nobody
 	wake  chan struct{} // has room for one: there is something to write, or nothing to come
 	moved chan struct{} // has room for one: something was taken to be written
 	done  chan struct{} // closed when all is written
@@ -31,10 +33,15 @@ type logWriter struct {
 	dropped int  // records since the last notice
 	stalled bool // patience ran out; nobody waits until out moves again
 	closed  bool
+
+	// What follows belongs to the goroutine.
+	failure error // why the last write failed, nil when it did not
+	lost    int   // records that failures have cost and no notice tells of
+	cut     bool  // out ends within a record
 }
 
-func newLogWriter(out io.Writer) *logWriter {
-	l := &logWriter{out: out, wake: make(chan struct{}, 1), moved: make(chan struct{}, 1), done: make(chan struct{})}
+func newLogWriter(out, last io.Writer) *logWriter {
+	l := &logWriter{out: out, last: last, wake: make(chan struct{}, 1), moved: make(chan struct{}, 1), done: make(chan struct{})}
 	go l.run()
 	return l
 }
@@ -77,7 +84,7 @@ func (l *logWriter) run() {
 	for {
 		batch, more := l.take()
 		if len(batch) > 0 {
-			_, _ = l.out.Write(batch) // a log that cannot be written has nowhere to say so
+			l.write(batch)
 			continue
 		}
 		if !more {
@@ -87,12 +94,40 @@ func (l *logWriter) run() {
 	}
 }
 
+// write writes a batch, or counts what of it cannot be written, as on a full disk: the
+// next one is tried again.
+func (l *logWriter) write(batch []byte) {
+	if l.lost > 0 {
+		notice := fmt.Appendf(nil, "antano: %d log records were dropped, because they could not be written: %v\n", l.lost, l.failure)
+		if l.cut {
+			notice = append([]byte("\n"), notice...)
+		}
+		if n, err := l.out.Write(notice); err != nil {
+			l.cut = n > 0 || l.cut
+			l.lost += bytes.Count(batch, []byte("\n"))
+			return
+		}
+		l.lost, l.cut = 0, false
+	}
+	n, err := l.out.Write(batch)
+	if err == nil {
+		l.failure = nil
+		return
+	}
+	l.lost += bytes.Count(batch[n:], []byte("\n"))
+	l.cut = n > 0 && batch[n-1] != '\n'
+	if l.failure == nil && l.last != nil {
+		fmt.Fprintf(l.last, "antano: the log cannot be written, and records are dropped until it can: %v\n", err)
+	}
+	l.failure = err
+}
+
 func (l *logWriter) take() (batch []byte, more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	batch, l.pending, l.stalled = l.pending, nil, false
 	if l.dropped > 0 && len(batch) > 0 {
-		batch = fmt.Appendf(batch, "antano: %d log records were dropped, because standard error was not read fast enough\n", l.dropped)
+		batch = fmt.Appendf(batch, "antano: %d log records were dropped, because the log was not read or written fast enough\n", l.dropped)
 		l.dropped = 0
 	}
 	signalOne(l.moved)

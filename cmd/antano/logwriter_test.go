@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -24,7 +25,7 @@ func (t *terminal) Write(p []byte) (int, error) {
 func TestLogWriter(t *testing.T) {
 	out := &terminal{run: make(chan struct{})}
 	close(out.run)
-	l := newLogWriter(out)
+	l := newLogWriter(out, nil)
 	var want strings.Builder
 	for i := range 1000 {
 		line := fmt.Sprintf("line %d\n", i)
@@ -44,7 +45,7 @@ func TestLogWriter(t *testing.T) {
 func TestLogThatNobodyReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &terminal{run: make(chan struct{})}
-		l := newLogWriter(out)
+		l := newLogWriter(out, nil)
 		record := bytes.Repeat([]byte("x"), maxPending/4)
 		began := time.Now()
 		_, _ = l.Write(record) // this one is being written
@@ -67,7 +68,7 @@ func TestLogThatNobodyReads(t *testing.T) {
 		close(out.run)
 		l.Close()
 		text := strings.TrimLeft(out.got.String(), "x")
-		if want := "antano: 10 log records were dropped, because standard error was not read fast enough\nthe end\n"; text != want || out.got.Len() != 5*len(record)+len(want) {
+		if want := "antano: 10 log records were dropped, because the log was not read or written fast enough\nthe end\n"; text != want || out.got.Len() != 5*len(record)+len(want) {
 			t.Errorf("%d bytes came, at the end %q", out.got.Len(), text[:min(len(text), 200)])
 		}
 	})
@@ -77,7 +78,7 @@ func TestLogThatNobodyReads(t *testing.T) {
 func TestCloseOfALogThatNobodyReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &terminal{run: make(chan struct{})}
-		l := newLogWriter(out)
+		l := newLogWriter(out, nil)
 		_, _ = l.Write([]byte("hello\n"))
 		began := time.Now()
 		l.Close()
@@ -86,4 +87,44 @@ func TestCloseOfALogThatNobodyReads(t *testing.T) {
 		}
 		close(out.run)
 	})
+}
+
+// fullDisk takes room bytes, and cuts the write that does not fit.
+type fullDisk struct {
+	room int
+	got  bytes.Buffer
+}
+
+func (f *fullDisk) Write(p []byte) (int, error) {
+	n := min(len(p), f.room)
+	f.room -= n
+	f.got.Write(p[:n])
+	if n < len(p) {
+		return n, errors.New("no space left on device")
+	}
+	return n, nil
+}
+
+// TestLogOnAFullDisk counts what it costs, says so once elsewhere and, when there is
+// room again, in the log, which goes on with whole lines.
+func TestLogOnAFullDisk(t *testing.T) {
+	disk, last := &fullDisk{room: 10}, &bytes.Buffer{}
+	l := &logWriter{out: disk, last: last}
+	for range 3 { // each is what take returns
+		l.write([]byte("first\nsecond\nthird\n"))
+	}
+	if want := "antano: the log cannot be written, and records are dropped until it can: no space left on device\n"; last.String() != want {
+		t.Errorf("it says %q", last)
+	}
+	disk.room = 1000
+	l.write([]byte("fourth\n"))
+	want := "first\nseco\nantano: 8 log records were dropped, because they could not be written: no space left on device\nfourth\n"
+	if disk.got.String() != want {
+		t.Errorf("the log is %q, want %q", &disk.got, want)
+	}
+	disk.room = 0
+	l.write([]byte("fifth\n"))
+	if n := strings.Count(last.String(), "\n"); n != 2 {
+		t.Errorf("the second time it has said %d things", n)
+	}
 }

@@ -57,7 +57,7 @@ func (f *paramsFlags) config(c *cobra.Command) manager.Config {
 
 func newRun() *cobra.Command {
 	var f paramsFlags
-	var level, format string
+	var log serverLog
 	var hideLogo bool
 	c := &cobra.Command{
 		Use:   "run",
@@ -67,17 +67,16 @@ line that is exactly "ready". SIGINT or SIGTERM drains and stops, a second one k
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			defer surviveReaders()()
-			log := newLogWriter(c.ErrOrStderr())
-			defer log.Close()
-			logger, err := newLogger(log, level, format)
+			defer log.close()
+			logger, stderr, err := log.begin(c.ErrOrStderr())
 			if err != nil {
 				return err
 			}
 			if !hideLogo {
-				fmt.Fprint(log, logo)
+				fmt.Fprint(stderr, logo)
 			}
 			cfg := f.config(c)
-			cfg.Logger = logger
+			cfg.Logger, cfg.OpenLog = logger, log.toFiles
 			cfg.OnReady = func(s manager.Status) {
 				if err := printReady(c.OutOrStdout(), s); err != nil {
 					logger.Warn("nobody reads standard output", "err", err)
@@ -87,8 +86,7 @@ line that is exactly "ready". SIGINT or SIGTERM drains and stops, a second one k
 		},
 	}
 	f.register(c)
-	c.Flags().StringVarP(&level, "log-level", "l", "info", "trace, debug, info, warn or error")
-	c.Flags().StringVar(&format, "log-format", "text", "text or json")
+	log.register(c)
 	c.Flags().BoolVarP(&hideLogo, "hide-logo", "d", false, "do not print the logo")
 	return c
 }
@@ -115,6 +113,14 @@ func run(ctx context.Context, cfg manager.Config) (err error) {
 	signal.Notify(hangup, syscall.SIGHUP) // or a closed terminal would end us without a stop
 	defer signal.Stop(again)
 	defer signal.Stop(hangup)
+	openLog := cfg.OpenLog
+	cfg.OpenLog = func(plan *manager.Plan) (hclog.Logger, error) {
+		log, err := openLog(plan)
+		if log != nil {
+			cfg.Logger = log
+		}
+		return log, err
+	}
 	systemd := newNotifier(cfg.Logger)
 	cfg.OnState = systemd.onState
 	server, err := manager.Load(ctx, cfg)
@@ -124,6 +130,7 @@ func run(ctx context.Context, cfg manager.Config) (err error) {
 	if err != nil {
 		return err
 	}
+	systemd.log = cfg.Logger
 	systemd.run(server)
 	defer func() { systemd.close(err) }()
 	done := make(chan struct{})
@@ -168,17 +175,6 @@ func printReady(w io.Writer, s manager.Status) error {
 	fmt.Fprintln(&out, "ready")
 	_, err := w.Write(out.Bytes())
 	return err
-}
-
-func newLogger(out io.Writer, level, format string) (hclog.Logger, error) {
-	l := hclog.LevelFromString(level)
-	if l == hclog.NoLevel {
-		return nil, usageError("--log-level %q is not trace, debug, info, warn or error", level)
-	}
-	if format != "text" && format != "json" {
-		return nil, usageError("--log-format %q is not text or json", format)
-	}
-	return hclog.New(&hclog.LoggerOptions{Name: "antano", Level: l, Output: out, JSONFormat: format == "json"}), nil
 }
 
 func newValidate() *cobra.Command {

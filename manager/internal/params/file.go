@@ -30,6 +30,7 @@ func (d *decoder) params(root *yaml.Node) *Params {
 	}
 	s.setDuration("push_back", &p.PushBack)
 	s.setDuration("adoption_window", &p.AdoptionWindow)
+	p.LogDir, _ = s.absolute("log_dir")
 	p.Services = d.services(s, p)
 	return p
 }

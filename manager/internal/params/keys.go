@@ -141,6 +141,7 @@ func globalKeys() []Key {
 		duration("timeouts.handler", p.Timeouts.Handler.String(), 1, maxDuration),
 		duration("push_back", p.PushBack.String(), 0, 4*time.Second),
 		duration("adoption_window", p.AdoptionWindow.String(), 0, maxDuration),
+		text("log_dir", "none", "an absolute path"),
 		list("service_type", "none", "distinct ids and names"),
 		integer("service_type[].id", "none", 100, math.MaxUint16),
 		text("service_type[].name", "required", "a name"),

@@ -17,6 +17,7 @@ type Params struct {
 	Timeouts       Timeouts
 	PushBack       time.Duration
 	AdoptionWindow time.Duration
+	LogDir         string // empty: the log goes to standard error
 }
 
 // Server is one row of `antano_server`.

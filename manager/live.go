@@ -41,7 +41,7 @@ func (s *Service) fresh(ctx context.Context, op *operation) (*spec, error) {
 		return sp, nil
 	}
 	op.say(s, "the plugin %s has changed on disk", row.Plugin.Path)
-	return newSpec(row, sp.params, sp)
+	return newSpec(row, sp.params, sp, s.server.given)
 }
 
 // redescribe asks the plugin of a row anew if its file has changed, and checks the row

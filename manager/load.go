@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/antano/antano/manager/internal/listener"
 	"github.com/antano/antano/manager/internal/params"
 	"github.com/antano/antano/manager/internal/runtimedir"
 )
@@ -38,7 +39,16 @@ type Config struct {
 // Load reads params, finds and describes the plugins and makes the plan. It starts
 // nothing that stays. All mistakes are reported at once; errors that only a change
 // of configuration mends wrap ErrConfig, those of the command line ErrUsage.
-func Load(ctx context.Context, cfg Config) (*Server, error) {
+func Load(ctx context.Context, cfg Config) (_ *Server, err error) {
+	given, err := listener.TakeGiven() // before anything is launched, which would inherit them
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			given.Close()
+		}
+	}()
 	plan, err := loadPlan(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -52,7 +62,7 @@ func Load(ctx context.Context, cfg Config) (*Server, error) {
 			cfg.Logger = log
 		}
 	}
-	s := &Server{cfg: cfg, plan: plan, started: time.Now(), released: make(chan struct{}), keeper: newKeeper(), events: newEvents(), logs: newLogs()}
+	s := &Server{cfg: cfg, given: given, plan: plan, started: time.Now(), released: make(chan struct{}), keeper: newKeeper(), events: newEvents(), logs: newLogs()}
 	s.operations.tell = s.emitProgress
 	for _, row := range plan.Services {
 		s.lastProcessID = max(s.lastProcessID, slices.Max(row.ProcessIDs))
@@ -181,7 +191,7 @@ func (s *Server) CheckAddresses() error {
 		if filepath.Dir(row.Params.Endpoint) == s.plan.RuntimeDir {
 			continue // a directory that `run` makes, and empties, for itself
 		}
-		group, err := bind(row)
+		group, err := bind(row, nil)
 		if err != nil {
 			all = append(all, fmt.Errorf("service %s: %w", row.Params.Name, err))
 			continue

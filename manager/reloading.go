@@ -41,7 +41,7 @@ func (r *reloading) bind(changes []change) (err error) {
 		if c.kind == changeRenew && !c.rebind {
 			continue // the same address in another way: once the old sockets are closed
 		}
-		group, err := bind(c.row)
+		group, err := bind(c.row, r.s.given)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("service %s: %w", c.row.Params.Name, err))
 			continue
@@ -188,7 +188,7 @@ func (r *reloading) replace(ctx context.Context, svc *Service, c change) error {
 	if err != nil {
 		return err
 	}
-	next, err := newSpec(c.row, r.params, like)
+	next, err := newSpec(c.row, r.params, like, r.s.given)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/antano/antano/manager/internal/control"
 	"github.com/antano/antano/manager/internal/history"
+	"github.com/antano/antano/manager/internal/listener"
 	"github.com/antano/antano/manager/internal/params"
 	"github.com/antano/antano/manager/internal/relay"
 	"github.com/antano/antano/manager/internal/runtimedir"
@@ -32,7 +33,8 @@ type Server struct {
 	dir      *runtimedir.Dir
 	router   *relay.Router
 	lifeline lifeline
-	released chan struct{} // closed in a stop, when all processes are drained
+	given    *listener.Given // sockets that systemd opened
+	released chan struct{}   // closed in a stop, when all processes are drained
 	keeper   *keeper
 
 	upgrading atomic.Pointer[runtimedir.StateUpgrade] // what the state says while it executes another binary
@@ -74,6 +76,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.dir.Close()) }()
+	defer s.given.Close()
 	if s.lifeline, err = newLifeline(); err != nil {
 		return err
 	}
@@ -107,6 +110,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if len(unusable) > 0 {
 		return errors.Join(unusable...)
 	}
+	s.claimGiven()
 	if ctx.Err() != nil {
 		return nil // told to stop before there was anything to stop
 	}
@@ -115,6 +119,19 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		return err
 	}
 	return s.serve(ctx, outer, relayed, controlListener)
+}
+
+// claimGiven finds the sockets that were given among those of a predecessor, and says
+// which nobody uses.
+func (s *Server) claimGiven() {
+	for _, svc := range s.snapshot() {
+		if g := svc.spec().group; g != nil {
+			s.given.Claim(g)
+		}
+	}
+	for _, name := range s.given.Unused() {
+		s.cfg.Logger.Warn("no service listens at a socket that was given: connections to it are never accepted; change the socket unit or add a service", "socket", name)
+	}
 }
 
 // listen opens a socket of our own in the runtime directory. Others than our user cannot

@@ -76,7 +76,7 @@ func newService(a assembly, server *Server) (_ *Service, err error) {
 		return nil, err
 	}
 	a.row.ProcessIDs = ids[:a.row.Params.Processes]
-	if s.current, err = newSpec(a.row, a.params, a.like); err != nil {
+	if s.current, err = newSpec(a.row, a.params, a.like, server.given); err != nil {
 		return nil, err
 	}
 	if s.page = in.takePage(); s.page == nil {

@@ -27,7 +27,7 @@ type spec struct {
 // newSpec opens the plugin of a row. The sockets, bound or not, are those of another
 // spec; with nil the address of the row is bound. With an error nothing that was opened
 // here is open.
-func newSpec(row PlannedService, p *params.Params, like *spec) (_ *spec, err error) {
+func newSpec(row PlannedService, p *params.Params, like *spec, given *listener.Given) (_ *spec, err error) {
 	s := &spec{plan: row, params: p}
 	if s.binary, err = row.Plugin.open(); err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func newSpec(row PlannedService, p *params.Params, like *spec) (_ *spec, err err
 		s.group, s.bound = like.group, like.bound
 		return s, nil
 	}
-	if s.group, err = bind(row); err != nil {
+	if s.group, err = bind(row, given); err != nil {
 		return nil, errors.Join(fmt.Errorf("service %s: %w", row.Params.Name, err), s.binary.Close())
 	}
 	if s.group != nil {
@@ -45,14 +45,18 @@ func newSpec(row PlannedService, p *params.Params, like *spec) (_ *spec, err err
 	return s, nil
 }
 
-// bind opens the listening sockets of a row.
-func bind(row PlannedService) (g *listener.Group, err error) {
+// bind opens the listening sockets of a row, or takes those that were given for it.
+func bind(row PlannedService, given *listener.Given) (g *listener.Group, err error) {
 	p := row.Params
 	switch t := row.Plugin.Description.Transport; t {
 	case shared.TransportTCP, shared.TransportUDP:
-		g, err = listener.Bind(p.Port, p.Host, string(t), p.Backlog)
+		if g, err = given.Bind(p.Name, p.Port, p.Host, string(t), p.Backlog); g == nil && err == nil {
+			g, err = listener.Bind(p.Port, p.Host, string(t), p.Backlog)
+		}
 	case shared.TransportUnix:
-		g, err = listener.BindUnixSocket(p.Endpoint, p.Mode, p.SocketType, p.Backlog)
+		if g, err = given.BindUnixSocket(p.Name, p.Endpoint, p.SocketType, p.Backlog); g == nil && err == nil {
+			g, err = listener.BindUnixSocket(p.Endpoint, p.Mode, p.SocketType, p.Backlog)
+		}
 	}
 	return g, err
 }
@@ -148,7 +152,7 @@ func (s *Service) rebind(next *spec) (*spec, error) {
 			row.Params.Port, _ = strconv.Atoi(port) // the one that the kernel chose
 		}
 	}
-	group, err := bind(row)
+	group, err := bind(row, s.server.given)
 	if err != nil {
 		return nil, fmt.Errorf("service %s cannot be started again: %w", row.Params.Name, err)
 	}

@@ -93,7 +93,9 @@ func (s *Server) execute() error {
 	if _, err := unix.FcntlInt(uintptr(lock), unix.F_SETFD, 0); err != nil {
 		return fmt.Errorf("keep the lock over an upgrade: %w", err)
 	}
-	err := syscall.Exec(executable, os.Args, os.Environ())
+	given, takeBack := s.given.Announce()
+	err := syscall.Exec(executable, os.Args, append(os.Environ(), given...))
+	takeBack()
 	_, undo := unix.FcntlInt(uintptr(lock), unix.F_SETFD, unix.FD_CLOEXEC)
 	return errors.Join(fmt.Errorf("nothing was changed: execute %s: %w", executable, err), undo)
 }

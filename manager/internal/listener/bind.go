@@ -130,6 +130,11 @@ func (g *Group) datagramOptions(fd, domain int, ip netip.Addr) error {
 	if err := g.options(fd, domain); err != nil {
 		return err
 	}
+	return g.receiveOptions(fd, domain, ip)
+}
+
+// receiveOptions can be set on a bound socket too.
+func (g *Group) receiveOptions(fd, domain int, ip netip.Addr) error {
 	if g.k.set(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
 		if err := g.k.set(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer); err != nil {
 			return err

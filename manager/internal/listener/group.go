@@ -29,7 +29,8 @@ type Socket struct {
 type Group struct {
 	k       kernel
 	address string
-	file    *boundFile // of a Unix socket
+	file    *boundFile // of a Unix socket that is ours
+	given   bool       // somebody else has the sockets too, and goes on listening
 
 	mu      sync.RWMutex // held over a look at the sockets, so that Close does not close them under it
 	sockets []Socket
@@ -45,7 +46,11 @@ func (g *Group) Sockets() []Socket { return g.sockets }
 // Refuse makes every process that has them stop listening on the stream sockets:
 // connections are refused from now on, and those that nobody accepted are reset.
 // Datagram sockets take datagrams until every process has closed them.
+// Sockets that were given stay: connections wait there for the next process.
 func (g *Group) Refuse() {
+	if g.given {
+		return
+	}
 	for _, s := range g.sockets {
 		if listens, err := unix.GetsockoptInt(s.FD, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err == nil && listens == 1 {
 			_ = unix.Shutdown(s.FD, unix.SHUT_RDWR)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,26 +15,28 @@ import (
 // fails, so that systemd ends it.
 func TestWatchdog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		signs := 0
+		var signs atomic.Int32
 		n := &notifier{log: hclog.NewNullLogger(), every: time.Second, send: func(message string) error {
 			if message != "WATCHDOG=1" {
 				t.Errorf("said %q", message)
 			}
-			signs++
+			signs.Add(1)
 			return nil
 		}}
-		alive := func(context.Context) error { return nil }
+		var alive atomic.Value // func(context.Context) error
+		alive.Store(func(context.Context) error { return nil })
 		ready := make(chan struct{})
 		ctx, end := context.WithCancel(t.Context())
-		n.around.Go(func() { n.watch(ctx, func(ctx context.Context) error { return alive(ctx) }, ready) })
+		n.around.Go(func() {
+			n.watch(ctx, func(ctx context.Context) error { return alive.Load().(func(context.Context) error)(ctx) }, ready)
+		})
 		expect := func(want int, what string) {
 			t.Helper()
 			time.Sleep(10*time.Second - time.Millisecond)
 			synctest.Wait()
-			if signs != want {
-				t.Errorf("%s: %d signs of life in 10 s, want %d", what, signs, want)
+			if got := int(signs.Swap(0)); got != want {
+				t.Errorf("%s: %d signs of life in 10 s, want %d", what, got, want)
 			}
-			signs = 0
 			time.Sleep(time.Millisecond)
 			synctest.Wait()
 		}
@@ -41,10 +44,9 @@ func TestWatchdog(t *testing.T) {
 		close(ready)
 		synctest.Wait()
 		expect(10, "alive")
-		alive = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		alive.Store(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		expect(1, "it hangs") // the one that was due already
-		alive = func(context.Context) error { return errors.New("it is ill") }
-		signs = 0
+		alive.Store(func(context.Context) error { return errors.New("it is ill") })
 		expect(0, "ill")
 		end()
 		n.around.Wait()

@@ -25,6 +25,9 @@ func (in *incoming) cut() {
 		h.log.Error("the manager cut a move that was not ready", "move", in.id)
 		return
 	}
+	if !in.verdict.claim() { // this process is about to stop
+		return
+	}
 	h.wakeGroups(sleepers)
 	h.mu.Lock()
 	for _, s := range sleepers {
@@ -38,7 +41,7 @@ func (in *incoming) cut() {
 		h.jobs.hold(in)
 	}
 	h.relay.Flush()
-	in.decide(true)
+	in.verdict.cut <- true
 }
 
 func (h *Hub) wakeGroups(sleepers []*sleeper) {
@@ -115,6 +118,9 @@ func (in *incoming) rest(r *transfer.Rest) error {
 	s := in.sleepers[r.Client]
 	if s == nil {
 		return fmt.Errorf("%w: rest for client %d, which was not moved or has all", transfer.ErrRecord, r.Client)
+	}
+	if s.client.w == nil && len(r.Pieces) > 0 {
+		return fmt.Errorf("%w: rest with output for client %d, which cannot be answered", transfer.ErrRecord, r.Client)
 	}
 	for _, p := range r.Pieces {
 		s.part = append(s.part, p.Bytes...)

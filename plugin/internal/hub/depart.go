@@ -21,6 +21,9 @@ func (m *outgoing) cut() {
 		m.hub.log.Error("the manager cut a move that was not ready", "move", m.id)
 		return
 	}
+	if !m.verdict.claim() { // this process is about to stop
+		return
+	}
 	for _, c := range given {
 		c.detach(m)
 	}
@@ -29,7 +32,7 @@ func (m *outgoing) cut() {
 	}
 	m.hub.relay.Flush()
 	m.setDecided()
-	m.decide(true)
+	m.verdict.cut <- true
 }
 
 func (c *Client) detach(m *outgoing) {

@@ -18,14 +18,14 @@ import (
 // incoming is a move of clients to this process. Up to the cut they are asleep: made,
 // and their groups subscribed to, but not to be found.
 type incoming struct {
-	hub      *Hub
-	id       uint64
-	ctx      context.Context // ends with the move
-	cancel   context.CancelFunc
-	decision chan bool     // true: cut, false: aborted
-	arrived  chan struct{} // closed when no client is held any more
-	once     sync.Once     // for arrived
-	conn     *transfer.Conn
+	hub     *Hub
+	id      uint64
+	ctx     context.Context // ends with the move
+	cancel  context.CancelFunc
+	verdict *verdict
+	arrived chan struct{} // closed when no client is held any more
+	once    sync.Once     // for arrived
+	conn    *transfer.Conn
 
 	mu       sync.Mutex
 	scope    wire.Scope
@@ -46,7 +46,7 @@ type sleeper struct {
 
 func newIncoming(h *Hub, id uint64) *incoming {
 	in := &incoming{
-		hub: h, id: id, decision: make(chan bool, 1), arrived: make(chan struct{}),
+		hub: h, id: id, verdict: newVerdict(), arrived: make(chan struct{}),
 		sleepers: map[shared.ClientID]*sleeper{}, clients: map[shared.ClientID]*Client{},
 	}
 	in.ctx, in.cancel = context.WithCancel(h.ctx)
@@ -82,18 +82,11 @@ func (m *moves) arrived(ctx context.Context) error {
 
 // abort is called by the link's reader, as is cut.
 func (in *incoming) abort() {
-	in.decide(false)
+	in.verdict.abort()
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if !in.ready {
 		in.cancel()
-	}
-}
-
-func (in *incoming) decide(cut bool) {
-	select {
-	case in.decision <- cut:
-	default:
 	}
 }
 
@@ -112,12 +105,8 @@ func (in *incoming) run() {
 	cut := false
 	if err != nil {
 		in.hub.tellMove(wire.TypeMoveAbort, in.id)
-	} else {
+	} else if cut = in.verdict.await(in.ctx); !cut {
 		err = errAborted
-		select {
-		case cut = <-in.decision:
-		case <-ctx.Done():
-		}
 	}
 	if !cut {
 		in.undo()
@@ -190,8 +179,8 @@ func (in *incoming) take(body []byte) error {
 	if err != nil {
 		return fmt.Errorf("take over client %d from %s: %w", v.ID, v.Address, err)
 	}
-	if s.client == nil {
-		return fmt.Errorf("take over client %d: the service made no client of it", v.ID)
+	if s.client == nil || resume == nil {
+		return fmt.Errorf("take over client %d: the service made no client of it, or cannot resume it", v.ID)
 	}
 	s.resume = resume
 	return nil

@@ -14,17 +14,17 @@ import (
 
 // outgoing is a move of clients to another process. Up to the cut it can be undone.
 type outgoing struct {
-	hub      *Hub
-	id       uint64
-	scope    wire.Scope
-	slots    uint64
-	ctx      context.Context // ends with the move
-	cancel   context.CancelFunc
-	decision chan bool     // true: cut, false: aborted
-	decided  chan struct{} // closed when the clients have left, or stay
-	once     sync.Once     // for decided
-	conn     *transfer.Conn
-	stopped  bool // the transport was asked to stop reading; run's
+	hub     *Hub
+	id      uint64
+	scope   wire.Scope
+	slots   uint64
+	ctx     context.Context // ends with the move
+	cancel  context.CancelFunc
+	verdict *verdict
+	decided chan struct{} // closed when the clients have left, or stay
+	once    sync.Once     // for decided
+	conn    *transfer.Conn
+	stopped bool // the transport was asked to stop reading; run's
 
 	mu     sync.Mutex
 	given  []*Client
@@ -35,7 +35,7 @@ type outgoing struct {
 }
 
 func newOutgoing(h *Hub, f wire.MoveOut) *outgoing {
-	m := &outgoing{hub: h, id: f.Move, scope: f.Scope, slots: f.Slots, decision: make(chan bool, 1), decided: make(chan struct{}), items: map[uint64]*item{}, heard: make(chan struct{})}
+	m := &outgoing{hub: h, id: f.Move, scope: f.Scope, slots: f.Slots, verdict: newVerdict(), decided: make(chan struct{}), items: map[uint64]*item{}, heard: make(chan struct{})}
 	if m.scope == wire.ScopeAll {
 		m.slots = AllSlots
 	}
@@ -58,16 +58,9 @@ func (m *outgoing) abort() {
 	m.mu.Lock()
 	ready := m.ready
 	m.mu.Unlock()
-	m.decide(false)
+	m.verdict.abort()
 	if !ready {
 		m.cancel()
-	}
-}
-
-func (m *outgoing) decide(cut bool) {
-	select {
-	case m.decision <- cut:
-	default:
 	}
 }
 
@@ -100,7 +93,8 @@ func (m *outgoing) run() {
 	}
 }
 
-// handOver gives the clients to the other process and waits for the manager's decision.
+// handOver gives the clients to the other process and waits for the manager's decision:
+// once this process is ready, only the manager knows what holds for the clients.
 func (m *outgoing) handOver(ctx context.Context) (cut bool, err error) {
 	h := m.hub
 	if err := m.prepare(ctx); err != nil {
@@ -111,11 +105,7 @@ func (m *outgoing) handOver(ctx context.Context) (cut bool, err error) {
 	m.ready = true
 	m.mu.Unlock()
 	h.tellMove(wire.TypeMoveReady, m.id)
-	select {
-	case cut = <-m.decision:
-	case <-ctx.Done():
-	}
-	if !cut {
+	if cut = m.verdict.await(m.ctx); !cut {
 		err = errAborted
 	}
 	return cut, err

@@ -15,21 +15,18 @@ const leftCost = 64
 // stays reports whether the source is this process's alone. The caller holds slot.mu.
 func (src *source) stays() bool { return !src.given && (!src.asleep || src.resumed) }
 
-// queue keeps a message of a source that is asleep, and reports whether it is. The bound
-// is that of incomplete messages.
-func (src *source) queue(payload []byte) bool {
-	s := src.slot.service
+// queue keeps a message of a source that is asleep, and reports whether it is, and
+// whether there was room for it. The bound is that of incomplete messages.
+func (src *source) queue(payload []byte) (asleep, kept bool) {
 	src.slot.mu.Lock()
-	asleep := src.asleep
-	kept := asleep && s.partial.take(len(payload)+leftCost)
-	if kept {
+	defer src.slot.mu.Unlock()
+	if !src.asleep {
+		return false, false
+	}
+	if kept = src.slot.service.partial.take(len(payload) + leftCost); kept {
 		src.left = append(src.left, bytes.Clone(payload))
 	}
-	src.slot.mu.Unlock()
-	if asleep && !kept {
-		s.host.CountDrop(shared.CodeOverloaded, 1)
-	}
-	return asleep
+	return true, kept
 }
 
 // resume has the source's messages taken from now on, what has waited first. It does not
@@ -116,12 +113,28 @@ func (src *source) dropFirst() {
 	}
 }
 
-// release gives back what waits for a source that ends.
+// release gives back what waits for a source that ends, and counts what is lost with it.
 func (src *source) release() {
 	src.slot.mu.Lock()
-	defer src.slot.mu.Unlock()
+	lost := src.ownLeft()
 	for _, m := range src.left {
 		src.slot.service.partial.give(len(m) + leftCost)
 	}
 	src.left, src.asleep = nil, false
+	src.slot.mu.Unlock()
+	if lost > 0 {
+		src.slot.service.host.CountDrop(shared.CodeShuttingDown, lost)
+	}
+}
+
+// ownLeft is how many of the messages that wait are this process's alone: not those that
+// another one has given and may still have, or was given. The caller holds slot.mu.
+func (src *source) ownLeft() int {
+	switch {
+	case src.given:
+		return 0
+	case !src.resumed:
+		return len(src.left) - src.brought
+	}
+	return len(src.left)
 }

@@ -30,7 +30,10 @@ type Config struct {
 	// it is running or begins then, but the move may still be given up and the client stay
 	// here. RestoreClient gets it there, before the first message; state is nil when
 	// the client has survived a crash of its process, and is the callee's. Each is called
-	// by one goroutine at a time, and a panic of either keeps the client from moving.
+	// by one goroutine at a time, while clients wait: neither may block, or wait for a
+	// message to be delivered. When SaveClient panics its client stays and is drained; when
+	// RestoreClient does, the move is given up and all clients stay where they are, or, after
+	// a crash, its client ends.
 	SaveClient    func(client plugin.Client) (state []byte)
 	RestoreClient func(client plugin.Client, state []byte)
 }

@@ -61,8 +61,11 @@ func (r *slotReader) receive(d *datagram, payload []byte) {
 		switch err = r.take(src, payload); {
 		case err == nil:
 			return
+		case err == error(errNoRoom):
+			r.slot.fail(d, payload, errNoRoom, now)
+			return
 		case errors.Is(err, plugin.ErrMoved):
-			r.parked = &parked{*d, bytes.Clone(payload)}
+			r.parked = &parked{datagram: *d, payload: bytes.Clone(payload)}
 			return
 		}
 		// The client was closed from elsewhere: who sends again is a new one.
@@ -70,13 +73,19 @@ func (r *slotReader) receive(d *datagram, payload []byte) {
 	}
 }
 
+// errNoRoom is the fate of a message for whose source, which has just come, too many wait.
+var errNoRoom = shared.Errorf(shared.CodeOverloaded, "too many messages wait for a client that has just moved: send slower and try again")
+
 // take gives a message away, unless its source is about to move or has just come.
 func (r *slotReader) take(src *source, payload []byte) error {
 	if r.gate.wanted() {
 		return plugin.ErrMoved
 	}
-	if src.queue(payload) {
+	switch asleep, kept := src.queue(payload); {
+	case kept:
 		return nil
+	case asleep:
+		return errNoRoom
 	}
 	return r.slot.service.received(src.client, src.address, payload)
 }

@@ -96,6 +96,7 @@ func (s *SocketService) sourceIn(f *fields, attach attachFunc) (resume func(), e
 	}
 	src := sl.newSource(state.from, ancillary{local: state.local, ifindex: state.ifindex})
 	src.seen, src.left, src.asleep = state.seen, state.parked, true
+	src.brought = len(src.left)
 	if src.seen == 0 {
 		src.seen = time.Now().UnixNano()
 	}

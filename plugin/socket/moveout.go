@@ -195,7 +195,9 @@ func (r *slotReader) give(give giveFunc) {
 		state := src.state()
 		state.drops, state.counted = drops, true
 		state.parked = src.waiting()
-		if p := r.parked; p != nil && keyOf(p.from) == src.key && p.anc.local == src.asked.local {
+		p := r.parked
+		isParked := p != nil && keyOf(p.from) == src.key && p.anc.local == src.asked.local
+		if isParked {
 			state.parked = append(state.parked, p.payload)
 		}
 		author, err := sl.service.saveClient(src.client)
@@ -208,6 +210,8 @@ func (r *slotReader) give(give giveFunc) {
 			src.given = false
 			sl.mu.Unlock()
 			sl.service.host.Logger().Debug("a client stays", "client", src.client.ID(), "err", err)
+		} else if isParked {
+			p.given = true
 		}
 	}
 }
@@ -226,6 +230,9 @@ func (r *slotReader) back() {
 	sl.mu.Unlock()
 	for _, src := range left {
 		src.wake()
+	}
+	if r.gate.stands() && r.parked != nil {
+		r.parked.given = false
 	}
 	r.gate.open()
 }

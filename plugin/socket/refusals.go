@@ -25,6 +25,15 @@ func (sl *slot) refuse(d *datagram, payload []byte, e *shared.Error, now int64) 
 	}
 }
 
+// fail answers a message, if it has an id, that is not given to its source's client.
+func (sl *slot) fail(d *datagram, payload []byte, e *shared.Error, now int64) {
+	if len(sl.service.idOf(payload)) == 0 {
+		sl.service.host.CountDrop(e.Code, 1)
+		return
+	}
+	sl.refuse(d, payload, e, now)
+}
+
 // refusals counts the answers of this second to sources that are no clients. Those that
 // do not fit the table share one count. Not safe for concurrent use.
 type refusals struct {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/antano/antano/shared"
 )
 
 // slotReader reads a slot through a descriptor of its own: one that is registered
@@ -32,6 +34,7 @@ type slotReader struct {
 type parked struct {
 	datagram
 	payload []byte
+	given   bool // went along with its source
 }
 
 // start reads the slot from now on. The caller holds service.assigning.
@@ -63,6 +66,9 @@ func (sl *slot) start() error {
 	return nil
 }
 
+// errStays is the fate of a datagram that was not taken, and whose source does not move.
+var errStays = shared.Errorf(shared.CodeShuttingDown, "another process reads what comes from this address now: send again")
+
 // stop returns when the slot is not read any more, and reports whether it was before. The
 // caller holds service.assigning.
 func (sl *slot) stop() bool {
@@ -72,6 +78,9 @@ func (sl *slot) stop() bool {
 	sl.reader.file.Close()
 	sl.reader.gate.open() // a reader that stands finds the file closed
 	<-sl.reader.gone
+	if p := sl.reader.parked; p != nil && !p.given {
+		sl.fail(&p.datagram, p.payload, errStays, time.Now().UnixNano())
+	}
 	sl.reader = nil
 	sl.endDrops()
 	sl.setMoving(false)

@@ -38,6 +38,7 @@ type source struct {
 	asleep  bool
 	resumed bool          // the other process does not speak for it any more
 	left    [][]byte      // messages to be taken before all others
+	brought int           // how many of them came with it
 	waking  chan struct{} // closed when nobody takes them at the moment
 
 	closed      atomic.Bool

@@ -20,7 +20,6 @@ import (
 // mover is a service of lines over TCP that hands its connections over, written with the
 // SDK alone.
 type mover struct {
-	listener net.Listener
 	endpoint plugin.Endpoint
 	wg       sync.WaitGroup
 	mu       sync.Mutex

@@ -152,7 +152,6 @@ type transport struct {
 
 	mu    sync.Mutex
 	lines map[*Client]*attachment
-	gone  []*attachment
 	out   []*attachment
 }
 

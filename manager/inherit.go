@@ -23,6 +23,7 @@ func succeed(path string, log hclog.Logger) (*runtimedir.Dir, runtimedir.State, 
 	} else {
 		dir, err = runtimedir.Lock(path)
 		state, stateErr = runtimedir.ReadState(path) // the last one that was written under the lock
+		state.Upgrade = nil                          // whoever began it is gone
 	}
 	if err != nil {
 		return nil, runtimedir.State{}, err
@@ -34,6 +35,17 @@ func succeed(path string, log hclog.Logger) (*runtimedir.Dir, runtimedir.State, 
 		state = runtimedir.State{}
 	}
 	return dir, state, nil
+}
+
+// resume goes on with what was open when the predecessor was upgraded, as far as the
+// processes have rejoined, and begins to relay.
+func (s *Server) resume() {
+	if u := s.predecessor.Upgrade; u != nil {
+		if err := s.router.Restore(u.Open); err != nil {
+			s.cfg.Logger.Error("messages that were under way end as timeout", "err", err)
+		}
+	}
+	s.router.Open()
 }
 
 // inheritanceOf finds what a service to be assembled has from the predecessor, whose

@@ -184,7 +184,7 @@ func (s *Server) serve(ctx, outer context.Context, relayed <-chan error, control
 	if _, err := StartInternalService(run, s, &s.running); err != nil {
 		s.cfg.Logger.Error("the internal service does not run", "err", err)
 	}
-	s.router.Open()
+	s.resume()
 	err := s.startUp(broken)
 	if err == nil {
 		s.operations.open(run)

@@ -86,7 +86,11 @@ func (s *Server) checkBinary(ctx context.Context) error {
 // execute replaces this process. The lock of the runtime directory is never free.
 func (s *Server) execute() error {
 	lock := s.dir.LockFD()
-	s.upgrading.Store(&runtimedir.StateUpgrade{Lock: lock})
+	open, err := s.router.Snapshot()
+	if err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	s.upgrading.Store(&runtimedir.StateUpgrade{Lock: lock, Open: open})
 	s.writeState()
 	syscall.ForkLock.Lock() // a child that is forked now would hold the lock
 	defer syscall.ForkLock.Unlock()
@@ -94,7 +98,7 @@ func (s *Server) execute() error {
 		return fmt.Errorf("keep the lock over an upgrade: %w", err)
 	}
 	given, takeBack := s.given.Announce()
-	err := syscall.Exec(executable, os.Args, append(os.Environ(), given...))
+	err = syscall.Exec(executable, os.Args, append(os.Environ(), given...))
 	takeBack()
 	_, undo := unix.FcntlInt(uintptr(lock), unix.F_SETFD, unix.FD_CLOEXEC)
 	return errors.Join(fmt.Errorf("nothing was changed: execute %s: %w", executable, err), undo)

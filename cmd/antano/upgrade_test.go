@@ -82,3 +82,44 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("processes %v, were %v", after, before)
 	}
 }
+
+// TestUpgradeKeepsWhatIsOpen upgrades while a handler works and a client does not read
+// what is queued for it: both senders learn the truth.
+func TestUpgradeKeepsWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, `
+service_type: [{name: probe}]
+active_service:
+  - {id: 1, service_type: tcp, name: tcp, host: 127.0.0.1, port: 0, processes: 1}
+  - {id: 3, service_type: unix, name: x, socket_type: stream, endpoint: RUNTIME/x.sock, processes: 1}
+  - {id: 9, service_type: probe, name: probe, processes: 1}
+`, pluginDirs(t, "probe")...)
+	s.ownBinary()
+	s.start()
+	a, b := dial(t, "tcp", s.service("tcp").Address), dial(t, "tcp", s.service("tcp").Address)
+	slow := dial(t, "unix", filepath.Join(s.runtimeDir(), "x.sock"))
+	toSlow := slow.whoami()
+	const n = 12
+	value := `"` + strings.Repeat("x", 60_000) + `"`
+	for i := range n {
+		b.send(fmt.Sprintf(`{"entity":"client","entity_id":%s,"message":%s,"id":%d}`, toSlow, value, i))
+	}
+	busy(t, s, a, 2000)
+	if out, errs, code := s.antano("upgrade"); code != 0 {
+		t.Fatalf("upgrade: %d\n%s%s", code, out, errs)
+	}
+	for range n {
+		slow.receive().want(t, "type", "message")
+	}
+	for range n {
+		b.receive().want(t, "type", "receipt", "delivered", "1")
+	}
+	for range 2 {
+		switch o := a.receive(); o["type"] {
+		case "receipt":
+			o.want(t, "id", "1", "delivered", "1")
+		default:
+			o.want(t, "type", "message", "in_reply_to", "1")
+		}
+	}
+}

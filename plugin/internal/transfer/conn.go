@@ -12,8 +12,12 @@ import (
 	"github.com/antano/antano/shared/wire"
 )
 
-// crowded is how many bytes may wait to be written before Room waits.
-const crowded = 1 << 20
+// How many bytes and descriptors may wait to be written before Room waits: each of these
+// is one that the process has beside its client's.
+const (
+	crowdedBytes = 1 << 20
+	crowdedFDs   = 64
+)
 
 // ErrClosed means that the connection was closed here.
 var ErrClosed = errors.New("transfer connection is closed")
@@ -31,7 +35,8 @@ type Conn struct {
 
 	mu       sync.Mutex
 	queue    []outgoing
-	queued   int
+	queued   int  // bytes
+	fds      int  // in queue
 	finished bool // nothing more will be put
 	err      error
 	room     chan struct{} // closed when less waits; nil while nobody waits for it
@@ -82,6 +87,9 @@ func (c *Conn) Put(fd int, encode func(dst []byte) []byte) error {
 	}
 	o.bytes = encode(nil)
 	c.queued += len(o.bytes)
+	if fd >= 0 {
+		c.fds++
+	}
 	c.queue = append(c.queue, o)
 	c.poke()
 	return nil
@@ -97,7 +105,7 @@ func (c *Conn) poke() {
 // Room waits until not much waits to be written.
 func (c *Conn) Room(ctx context.Context) error {
 	c.mu.Lock()
-	if c.err != nil || c.queued < crowded {
+	if c.err != nil || !c.crowded() {
 		defer c.mu.Unlock()
 		return c.err
 	}
@@ -115,6 +123,8 @@ func (c *Conn) Room(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+func (c *Conn) crowded() bool { return c.queued >= crowdedBytes || c.fds >= crowdedFDs }
 
 // Finish ends this side's part: what is queued is written, then the other end sees the
 // end of the stream. It does not wait.
@@ -169,7 +179,10 @@ func (c *Conn) take() (o outgoing, ok, last bool) {
 func (c *Conn) wrote(o outgoing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.queued = max(c.queued-len(o.bytes), 0); c.room != nil && c.queued < crowded {
+	if o.fd >= 0 {
+		c.fds--
+	}
+	if c.queued = max(c.queued-len(o.bytes), 0); c.room != nil && !c.crowded() {
 		close(c.room)
 		c.room = nil
 	}

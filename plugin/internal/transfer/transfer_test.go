@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -210,7 +211,7 @@ func TestDescriptorsOfClosed(t *testing.T) {
 // Who puts more than the other end reads waits for room, and learns of the end.
 func TestRoom(t *testing.T) {
 	a, b := pair(t)
-	big := Late{Client: 1, Framed: make([]byte, crowded)}
+	big := Late{Client: 1, Framed: make([]byte, crowdedBytes)}
 	for range 3 {
 		a.Put(-1, func(dst []byte) []byte { return AppendLate(dst, &big) })
 	}
@@ -229,6 +230,44 @@ func TestRoom(t *testing.T) {
 	a.Abort()
 	if err := <-free; err == nil {
 		t.Error("room on a closed connection")
+	}
+}
+
+// Descriptors that wait to be written are bounded, too: a process with many clients could run
+// out of them.
+func TestRoomForDescriptors(t *testing.T) {
+	a, b := pair(t)
+	stuck := Late{Client: 1, Framed: make([]byte, crowdedBytes/2)} // more than the socket takes
+	a.Put(-1, func(dst []byte) []byte { return AppendLate(dst, &stuck) })
+	client := Client{Descriptor: true, ID: 1}
+	for range crowdedFDs {
+		if err := a.Room(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		fd, err := unix.MemfdCreate("given", unix.MFD_CLOEXEC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Put(fd, func(dst []byte) []byte { return AppendClient(dst, &client) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Room(ctx); err == nil {
+		t.Errorf("there is room while %d descriptors wait", crowdedFDs)
+	}
+	next(t, b, TypeLate)
+	for range crowdedFDs {
+		next(t, b, TypeClient)
+		fd, err := b.TakeFD()
+		if err != nil {
+			t.Fatal(err)
+		}
+		unix.Close(fd)
+	}
+	if err := a.Room(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -85,6 +85,7 @@ func (s *Server) state() runtimedir.State {
 	for _, svc := range s.snapshot() {
 		st.Services = append(st.Services, svc.state())
 	}
+	st.Plugins = statePlugins()
 	return st
 }
 

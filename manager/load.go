@@ -87,6 +87,7 @@ func loadPlan(ctx context.Context, cfg Config) (*Plan, error) {
 	if err := runtimedir.Check(dir); err != nil {
 		return nil, usageError{err}
 	}
+	recall(dir)
 	executions, unusable := resolveExecutions(rows, dir)
 	plugins, issues := findPlugins(ctx, cfg, rows, executions)
 	issues = append(issues, unusable...)

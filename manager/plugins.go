@@ -32,7 +32,8 @@ type Plugin struct {
 // describeTimeout bounds the start of a plugin that only describes itself.
 const describeTimeout = 10 * time.Second
 
-// descriptions remembers what plugins said, by checksum, as long as the program runs.
+// descriptions remembers what plugins said, by checksum, as long as the program runs,
+// and over its end for a successor.
 var descriptions catalog.Cache
 
 // Plugins lists what the plugin directories hold, those that cannot be used with the
@@ -95,14 +96,14 @@ func describe(ctx context.Context, serviceType, path string, e execution, log hc
 			return Plugin{}, err
 		}
 	}
-	binary, err := catalog.Open(path)
+	binary, err := descriptions.Open(path)
 	if err != nil {
 		return Plugin{}, err
 	}
 	defer binary.Close()
 	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
 	defer cancel()
-	d, err := descriptions.Describe(binary.Sum, func() (shared.Description, error) { return ask(ctx, binary, serviceType, e, log) })
+	d, err := descriptions.Describe(binary, func() (shared.Description, error) { return ask(ctx, binary, serviceType, e, log) })
 	if err != nil {
 		return Plugin{}, fmt.Errorf("describe plugin %s: %w", path, err)
 	}
@@ -199,7 +200,7 @@ func findInternal(ctx context.Context, cfg Config, found map[string]Plugin) (Plu
 
 // open opens the file that the plan was made for.
 func (p Plugin) open() (*catalog.Binary, error) {
-	b, err := catalog.Open(p.Path)
+	b, err := descriptions.Open(p.Path)
 	if err != nil {
 		return nil, err
 	}

@@ -85,6 +85,8 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		s.cfg.Logger.Warn("a connection to the relay socket was refused", "err", err)
 	}})
 	s.router.SkipTo(s.predecessor.Sequences)
+	defer s.disinherit()
+	dismissed, keep := s.expectHeirs() // before they can knock
 	relayListener, err := s.listen(runtimedir.Relay)
 	if err != nil {
 		return err
@@ -95,8 +97,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	defer endOuter()
 	relayed := make(chan error, 1)
 	around.Go(func() { relayed <- s.router.Serve(outer, relayListener) })
-	defer s.disinherit()
-	s.takeOver(ctx)
+	s.takeOver(ctx, dismissed, keep)
 	defer s.closeServices()
 	var unusable []error // all of them: one run shows every address in use
 	for _, row := range s.plan.Services {

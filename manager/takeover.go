@@ -44,13 +44,11 @@ type inheritance struct {
 	page  *listener.Page
 }
 
-// takeOver adopts the processes that a predecessor left, if there was one, and takes
-// back what they inherited. What is not adopted is ended, and nothing of it is left
-// when takeOver returns. The relay listens already.
-func (s *Server) takeOver(ctx context.Context) {
+// expectHeirs decides what becomes of the processes that a predecessor left, if there was
+// one, and has the relay expect those that are adopted.
+func (s *Server) expectHeirs() (dismissed []runtimedir.StateProcess, keep map[string]bool) {
 	s.inherited = make(map[int64]*inheritance)
-	var dismissed []runtimedir.StateProcess
-	keep := make(map[string]bool)
+	keep = make(map[string]bool)
 	known := make(map[int64][]uint16)
 	for _, st := range s.predecessor.Services {
 		row, planned := s.row(st)
@@ -87,6 +85,12 @@ func (s *Server) takeOver(ctx context.Context) {
 		}
 	}
 	s.router.SetServices(known)
+	return dismissed, keep
+}
+
+// takeOver takes back what adopted processes inherited, and ends the others. The relay
+// listens already.
+func (s *Server) takeOver(ctx context.Context, dismissed []runtimedir.StateProcess, keep map[string]bool) {
 	s.dismissed.Go(func() { s.dismissAll(ctx, dismissed) })
 	s.receive(ctx)
 	if row, ok := s.inherited[0]; ok && row.group != nil {

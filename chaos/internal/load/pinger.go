@@ -28,7 +28,7 @@ type pinger struct {
 
 const (
 	pingEvery  = 2 * time.Millisecond
-	pingAgain  = time.Second // a message that the fault took along is sent again
+	pingAgain  = time.Second // a message that nobody says anything of is sent again
 	longWait   = 10 * time.Millisecond
 	pingRounds = 1 << 20
 )
@@ -61,15 +61,22 @@ func (p *pinger) pair(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	arrived := make(chan string, 16)
+	arrived, refused := make(chan string, 16), make(chan string, 16)
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer from.Close()
 	defer to.Close()
 	readers.Go(func() { // the receipts
 		for {
-			if _, err := from.receive(); err != nil {
+			line, err := from.receive()
+			if err != nil {
 				return
+			}
+			if o, err := parse(line); err == nil && o.Type == "error" {
+				select {
+				case refused <- string(o.ID):
+				default:
+				}
 			}
 		}
 	})
@@ -89,7 +96,7 @@ func (p *pinger) pair(ctx context.Context) error {
 		}
 	})
 	for n := 0; ctx.Err() == nil; n++ {
-		if err := p.round(ctx, from, id, n, arrived); err != nil {
+		if err := p.round(ctx, from, id, n, arrived, refused); err != nil {
 			return err
 		}
 		pause(ctx, pingEvery)
@@ -109,8 +116,8 @@ func whoami(c *conn) (int64, error) {
 	return o.EntityID, err
 }
 
-// round sends message n until one like it arrives.
-func (p *pinger) round(ctx context.Context, from *conn, id int64, n int, arrived <-chan string) error {
+// round sends message n until one like it arrives, again when it is said to be lost.
+func (p *pinger) round(ctx context.Context, from *conn, id int64, n int, arrived, refused <-chan string) error {
 	began := time.Now()
 	p.begin(began)
 	text := fmt.Sprint(n)
@@ -127,6 +134,12 @@ func (p *pinger) round(ctx context.Context, from *conn, id int64, n int, arrived
 				return nil
 			case <-again.C:
 				break waiting
+			case which := <-refused:
+				if which == text {
+					again.Stop()
+					pause(ctx, pingEvery)
+					break waiting
+				}
 			case got, ok := <-arrived:
 				if !ok {
 					again.Stop()

@@ -3,6 +3,7 @@ package catalog
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,20 +25,18 @@ type Binary struct {
 
 // Open opens and checksums a file. The caller closes the Binary when no process will
 // be started from it any more.
-func Open(path string) (*Binary, error) {
+func Open(path string) (*Binary, error) { return open(path, checksum) }
+
+func open(path string, sum func(*os.File, os.FileInfo) (Sum, error)) (_ *Binary, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open plugin: %w", err)
 	}
-	b, err := sum(path, f)
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("checksum plugin %s: %w", path, err)
-	}
-	return b, nil
-}
-
-func sum(path string, f *os.File) (*Binary, error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("checksum plugin %s: %w", path, err), f.Close())
+		}
+	}()
 	// Taken before the content is read: a change in between is seen as one later.
 	info, err := f.Stat()
 	if err != nil {
@@ -46,13 +45,16 @@ func sum(path string, f *os.File) (*Binary, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("it is not a regular file (%v)", info.Mode())
 	}
-	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(f, 0, info.Size())); err != nil {
-		return nil, err
-	}
 	b := &Binary{Path: path, File: f, info: info}
-	h.Sum(b.Sum[:0])
-	return b, nil
+	b.Sum, err = sum(f, info)
+	return b, err
+}
+
+func checksum(f *os.File, info os.FileInfo) (sum Sum, err error) {
+	h := sha256.New()
+	_, err = io.Copy(h, io.NewSectionReader(f, 0, info.Size()))
+	h.Sum(sum[:0])
+	return sum, err
 }
 
 // Changed reports whether Path has another file by now, or the file another size or

@@ -163,7 +163,7 @@ func TestBinary(t *testing.T) {
 func TestCache(t *testing.T) {
 	var c Cache
 	broken := errors.New("broken")
-	if _, err := c.Describe(Sum{1}, func() (shared.Description, error) { return shared.Description{}, broken }); !errors.Is(err, broken) {
+	if _, err := c.Describe(&Binary{Path: "/p", Sum: Sum{1}}, func() (shared.Description, error) { return shared.Description{}, broken }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 	var mu sync.Mutex
@@ -172,7 +172,7 @@ func TestCache(t *testing.T) {
 	for i := range 20 {
 		wg.Go(func() {
 			sum := Sum{byte(1 + i%2)}
-			d, err := c.Describe(sum, func() (shared.Description, error) {
+			d, err := c.Describe(&Binary{Path: "/p", Sum: sum}, func() (shared.Description, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				calls[sum[0]]++

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +33,7 @@ type State struct {
 	PID       int            `json:"pid"` // of the manager that wrote it
 	StartTime uint64         `json:"start_time"`
 	Services  []StateService `json:"services"`
+	Plugins   []StatePlugin  `json:"plugins,omitempty"`
 	// Sequences are, by process id, those from which on no client has one.
 	Sequences map[int]uint64 `json:"sequences,omitempty"`
 	// Upgrade is there while the manager executes another binary in its place.
@@ -49,6 +51,14 @@ type StateService struct {
 	Running   int            `json:"running"` // how many of them, from the first, are not scaled away
 	Last      map[int]int    `json:"last"`    // generation of each
 	Processes []StateProcess `json:"processes"`
+}
+
+// StatePlugin is what is known of the file of a plugin.
+type StatePlugin struct {
+	Path        string          `json:"path"`
+	Stamp       json.RawMessage `json:"stamp"` // tells the file from what may be there later
+	SHA256      string          `json:"sha256"`
+	Description json.RawMessage `json:"description"`
 }
 
 // StateProcess is one process that was launched.
@@ -178,10 +188,10 @@ const (
 )
 
 // bootID tells one boot of the machine from another, empty where the kernel does not.
-func bootID() string {
+var bootID = sync.OnceValue(func() string {
 	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return string(bytes.TrimSpace(b))
-}
+})
 
 // WriteState replaces what a successor will find, as a whole or not at all.
 func (d *Dir) WriteState(s State) error {

@@ -19,6 +19,7 @@ func someState() State {
 			ID: 1, Generation: 4, PID: 101, StartTime: 8, StartedAt: time.Unix(5, 0).UTC(), Secret: make([]byte, secretSize), Path: "/p", SHA256: "aa",
 			Dir: "/run/p1", Socket: "/run/p1/plugin1", Row: 1, Ready: true, Restarts: 2,
 		}}}},
+		Plugins: []StatePlugin{{Path: "/p", SHA256: "aa", Stamp: []byte(`{"dev":1}`), Description: []byte(`{"name":"p"}`)}},
 		Upgrade: &StateUpgrade{Lock: 5, Relay: 6, Control: 7, Descriptors: []StateSocket{{2, "tcp", 8}}, Open: []byte(`{"a":1}`)},
 	}
 }

@@ -19,12 +19,9 @@ const (
 	// how often later.
 	redialSoon = 10 * time.Millisecond
 	soonTime   = 2 * time.Second
-	redial     = 100 * time.Millisecond
+	redial     = 20 * time.Millisecond
 	// welcomeTime is how long a successor may take for its welcome.
 	welcomeTime = 5 * time.Second
-	// refusals is how many connections may be closed without a welcome: a manager on
-	// its way out does that too.
-	refusals = 20
 )
 
 // Final makes the next loss of the manager the end of the link: there is nothing left
@@ -99,13 +96,10 @@ func (l *Link) seek() (wire.Sink, wire.Sequences, error) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.cfg.Window)
 	defer cancel()
 	hello := wire.AppendRejoin(nil, &l.cfg.Hello)
-	for refused := 0; ; {
+	for {
 		sink, fresh, err := l.try(ctx, hello)
 		if err == nil {
 			return sink, fresh, nil
-		}
-		if errors.Is(err, errUnwelcome) {
-			refused++
 		}
 		l.pause(ctx, begun)
 		switch {
@@ -113,8 +107,6 @@ func (l *Link) seek() (wire.Sink, wire.Sequences, error) {
 			return nil, fresh, l.Err()
 		case ctx.Err() != nil:
 			return nil, fresh, fmt.Errorf("%w within %v: %w", ErrAlone, l.cfg.Window, err)
-		case refused >= refusals:
-			return nil, fresh, fmt.Errorf("%w that takes this process: %w", ErrAlone, err)
 		}
 	}
 }

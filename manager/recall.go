@@ -1,0 +1,60 @@
+package manager
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+
+	"github.com/antano/antano/manager/internal/catalog"
+	"github.com/antano/antano/manager/internal/runtimedir"
+)
+
+// recall learns from the state of an earlier manager what plugins there are, so that none
+// that is the same is read or launched for its description while clients wait.
+func recall(dir string) {
+	state, err := runtimedir.ReadState(dir)
+	if err != nil {
+		return // there is nothing, or succeed says why it is of no use
+	}
+	var known []catalog.Known
+	for _, p := range state.Plugins {
+		if k, ok := knownPlugin(p); ok {
+			known = append(known, k)
+		}
+	}
+	descriptions.Learn(known)
+}
+
+// knownPlugin understands what another version of antano may have written: a description
+// that says more or less than ours would is none.
+func knownPlugin(p runtimedir.StatePlugin) (k catalog.Known, ok bool) {
+	k.Path = p.Path
+	n, err := hex.Decode(k.Sum[:], []byte(p.SHA256))
+	if len(p.SHA256) != hex.EncodedLen(len(k.Sum)) || err != nil || n != len(k.Sum) {
+		return k, false
+	}
+	return k, exactly(p.Stamp, &k.Stamp) && exactly(p.Description, &k.Description)
+}
+
+// exactly decodes JSON into v and reports whether v is encoded in the same way.
+func exactly(b json.RawMessage, v any) bool {
+	if json.Unmarshal(b, v) != nil {
+		return false
+	}
+	again, err := json.Marshal(v)
+	return err == nil && bytes.Equal(again, b)
+}
+
+// statePlugins is what recall learns.
+func statePlugins() (all []runtimedir.StatePlugin) {
+	for _, k := range descriptions.Known() {
+		stamp, err := json.Marshal(k.Stamp)
+		if err != nil {
+			continue
+		}
+		if d, err := json.Marshal(k.Description); err == nil {
+			all = append(all, runtimedir.StatePlugin{Path: k.Path, Stamp: stamp, SHA256: k.Sum.String(), Description: d})
+		}
+	}
+	return all
+}

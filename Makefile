@@ -24,8 +24,8 @@ build: ## build bin/antano and bin/plugins/antano-service-*
 	@mkdir -p bin/plugins
 	$(BUILD) -ldflags '-X main.version=$(VERSION)' -o bin/antano ./cmd/antano
 	@set -e; for p in $(PLUGINS); do \
-		echo "$(BUILD) -o bin/plugins/antano-service-$$p ./plugins/$$p"; \
-		$(BUILD) -ldflags '-X main.version=$(VERSION)' -o bin/plugins/antano-service-$$p ./plugins/$$p; done
+		echo "CGO_ENABLED=0 $(BUILD) -o bin/plugins/antano-service-$$p ./plugins/$$p"; \
+		CGO_ENABLED=0 $(BUILD) -ldflags '-X main.version=$(VERSION)' -o bin/plugins/antano-service-$$p ./plugins/$$p; done
 
 run: build ## build, then run the development services until Ctrl-C
 	bin/antano run

@@ -86,7 +86,7 @@ func (s *Server) bequeath(svc *Service, in *inheritance) {
 	delete(s.inherited, svc.plan().Params.ID)
 	for _, h := range in.heirs {
 		w := svc.worker(h.was.ID)
-		i := &instance{w: w, spec: svc.spec(), gen: h.was.Generation, half: h.was.Row - rowsOf(w.index), proc: h.proc, link: h.link,
+		i := &instance{w: w, spec: svc.spec(), gen: h.was.Generation, half: h.was.Row - rowsOf(w.index), proc: h.proc, reached: true, link: h.link,
 			secret: [32]byte(h.was.Secret), logs: h.logs, failed: make(chan error, 1), closing: make(chan struct{}), adopted: true}
 		select {
 		case <-h.link.Rejoined():

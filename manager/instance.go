@@ -21,15 +21,18 @@ import (
 
 // instance is one start of a worker: the launched process and its relay link.
 type instance struct {
-	w      *worker
-	spec   *spec
-	gen    int
-	half   int // which of the worker's rows in the share page it uses
-	proc   *launch.Process
-	link   *relay.Link
-	secret [32]byte
-	logs   *logTap
-	failed chan error
+	w    *worker
+	spec *spec
+	gen  int
+	half int // which of the worker's rows in the share page it uses
+	proc *launch.Process
+	// reached: the control plane of proc can be called.
+	reached bool
+	saved   <-chan struct{} // closed when a successor would find it
+	link    *relay.Link
+	secret  [32]byte
+	logs    *logTap
+	failed  chan error
 	// adopted: it served an earlier manager.
 	adopted bool
 
@@ -58,6 +61,7 @@ func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *insta
 		if err != nil {
 			i.link.Close()
 			err = errors.Join(err, s.dir.RemoveProcess(w.id, i.half))
+			w.service.page.Clear(i.row())
 			w.leave(i)
 		}
 	}()
@@ -72,6 +76,10 @@ func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *insta
 		Files: w.service.files(sp), StartTimeout: sp.params.Timeouts.Start,
 		Stdout: func(r io.Reader) { i.logs.read("stdout", r) },
 		Stderr: func(r io.Reader) { i.logs.read("stderr", r) },
+		Answered: func(p *launch.Process) {
+			w.launched(i, p)
+			i.saved = s.keeper.save() // while the control plane is connected
+		},
 	})
 	if err != nil {
 		var failed *launch.Error
@@ -82,9 +90,9 @@ func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *insta
 		}
 		return nil, err
 	}
-	w.launched(i, proc)
-	i.logs.pid(i.proc.PID())
-	i.link.Admit(i.proc.PID())
+	w.reached(i)
+	i.logs.pid(proc.PID())
+	i.link.Admit(proc.PID())
 	i.watch.Go(i.watchLink)
 	return i, nil
 }
@@ -107,7 +115,11 @@ func (i *instance) Start(ctx context.Context) error {
 	if i.adopted {
 		return i.await(ctx, i.link.Rejoined())
 	}
-	i.w.service.server.keeper.saved(ctx)
+	select {
+	case <-i.saved:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	svc := i.w.service
 	params, processes := i.spec.plan.Params, len(svc.processes())
 	params.Limits.MaxClients = share(params.Limits.MaxClients, processes, i.w.index)
@@ -192,15 +204,20 @@ func (i *instance) Exit() event.Exit {
 	return exit
 }
 
-// Close releases everything; the process has been reaped or is killed now. The link
-// comes first, so that what was owed by the process is answered at once.
-func (i *instance) Close() {
+// Depart ends the link, so that what was owed by the process is answered at once, and
+// takes it out of what its siblings see.
+func (i *instance) Depart() {
 	close(i.closing)
 	i.watch.Wait()
+	i.link.Close()
+	i.w.service.page.Clear(i.row())
+}
+
+// Close releases the rest; the process has been reaped or is killed now.
+func (i *instance) Close() {
 	if err := i.proc.Close(); err != nil {
 		i.w.service.server.cfg.Logger.Error("clean up after a process", "service", i.spec.plan.Params.Name, "process", i.w.id, "err", err)
 	}
-	i.link.Close()
 	if err := i.w.service.server.dir.RemoveProcess(i.w.id, i.half); err != nil {
 		i.w.service.server.cfg.Logger.Error("remove the directory of a process", "service", i.spec.plan.Params.Name, "process", i.w.id, "err", err)
 	}

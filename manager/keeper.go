@@ -33,17 +33,15 @@ func (k *keeper) touch() {
 	}
 }
 
-// saved returns when what is the case now was written, or ctx ends.
-func (k *keeper) saved(ctx context.Context) {
+// save has the state written soon, and closes what it returns when what is the case now
+// was written. It does not block.
+func (k *keeper) save() (saved <-chan struct{}) {
 	done := make(chan struct{})
 	k.mu.Lock()
 	k.waiting = append(k.waiting, done)
 	k.mu.Unlock()
 	k.touch()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
+	return done
 }
 
 // run writes with write until ctx ends.
@@ -101,7 +99,7 @@ func (s *Service) state() runtimedir.StateService {
 		status := w.process.Status()
 		st.IDs[w.index] = w.id
 		st.Last[w.id] = status.Ref.Generation
-		for _, i := range w.running() {
+		for _, i := range w.launchedOnes() {
 			p := runtimedir.StateProcess{
 				ID: w.id, Generation: i.gen, PID: i.proc.PID(), StartTime: i.proc.StartTime(), StartedAt: i.proc.StartedAt(), Secret: i.secret[:],
 				Path: i.spec.plan.Plugin.Path, SHA256: i.spec.plan.Plugin.SHA256, Dir: s.server.dir.Process(w.id, i.half), Socket: i.proc.Socket(),

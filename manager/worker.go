@@ -142,19 +142,35 @@ func (w *worker) logStopped(log hclog.Logger, e process.Event) {
 // instance is that of the current generation, if there is one.
 func (w *worker) instance() *instance { return w.at(w.process.Status().Ref.Generation) }
 
-// launched makes an instance one that is running.
+// launched makes an instance one that a successor can adopt.
 func (w *worker) launched(i *instance, p *launch.Process) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	i.proc = p
 }
 
-// running are the instances of all generations that were launched.
-func (w *worker) running() (all []*instance) {
+// reached makes an instance one that can be called.
+func (w *worker) reached(i *instance) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i.reached = true
+}
+
+// running are the instances of all generations that can be called.
+func (w *worker) running() []*instance {
+	return w.those(func(i *instance) bool { return i.reached })
+}
+
+// launchedOnes are the instances of all generations whose process was launched.
+func (w *worker) launchedOnes() []*instance {
+	return w.those(func(i *instance) bool { return i.proc != nil })
+}
+
+func (w *worker) those(are func(*instance) bool) (all []*instance) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, i := range w.instances {
-		if i != nil && i.proc != nil {
+		if i != nil && are(i) {
 			all = append(all, i)
 		}
 	}
@@ -188,7 +204,6 @@ func (w *worker) enter(i *instance) error {
 
 // leave is told by an instance that nothing is left of it.
 func (w *worker) leave(i *instance) {
-	w.service.page.Clear(i.row())
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.instances[i.half] = nil

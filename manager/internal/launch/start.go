@@ -70,6 +70,12 @@ func (p *Process) config() *plugin.ClientConfig {
 
 // connect does the handshake and opens the control plane.
 func (p *Process) connect() error {
+	if _, err := p.client.Start(); err != nil {
+		return err
+	}
+	if f := p.run.spec.Answered; f != nil {
+		f(p)
+	}
 	protocol, err := p.client.Client()
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ type script struct {
 	sickAfter    time.Duration // health answers with a failure from then on
 	hungAfter    time.Duration // health gives no answer from then on
 	sickFor      time.Duration // and is well again after so long
+	closeTakes   time.Duration
 }
 
 const forever = 1000 * time.Hour
@@ -91,6 +93,8 @@ type fake struct {
 	exit   event.Exit
 	quit   chan struct{}
 	timers sync.WaitGroup
+
+	departed atomic.Bool
 }
 
 func (f *fake) plan(after time.Duration, do func()) {
@@ -184,7 +188,20 @@ func (f *fake) Health(ctx context.Context) (string, error) {
 	return "", nil
 }
 
+func (f *fake) Depart() {
+	if f.departed.Swap(true) {
+		f.w.t.Errorf("%d departs twice", f.pid)
+	}
+}
+
 func (f *fake) Close() {
+	if !f.departed.Load() {
+		f.w.t.Errorf("%d is closed before it departs", f.pid)
+	}
+	if f.closeTakes > 0 {
+		<-time.After(f.closeTakes)
+		f.w.log("%d is closed", f.pid)
+	}
 	close(f.quit)
 	f.timers.Wait()
 	f.w.mu.Lock()

@@ -21,6 +21,7 @@ type generation struct {
 	set   Settings
 	stop  context.CancelCauseFunc // begins its planned end
 	inst  Instance
+	room  bool           // it has one of p.rooms
 	calls sync.WaitGroup // those into inst
 	since time.Time      // when it was ready
 	cause string         // why we ended it; empty when it ended by itself
@@ -35,15 +36,18 @@ type generation struct {
 	replaced  bool // it is to end before its time, in favour of another
 }
 
-// run is the whole life: launch, start, serve, end. It returns how it ended, with
-// nothing left of it.
+// run is the whole life: launch, start, serve, end. It returns how it ended; close is
+// to follow.
 func (g *generation) run(ctx context.Context) event.Exit {
+	if !g.enter(ctx) {
+		return stoppedEarly()
+	}
 	start, cancel := context.WithTimeout(ctx, g.set.Timeouts.Start)
 	defer cancel()
 	inst, err := g.set.Launch(start, g.ref.Generation)
 	if err != nil {
 		if ctx.Err() != nil {
-			return event.Exit{Code: -1, At: time.Now(), Cause: "stopped during its launch"}
+			return stoppedEarly()
 		}
 		return exitOf(g.timeout(ctx, start, err))
 	}
@@ -56,8 +60,32 @@ func (g *generation) run(ctx context.Context) event.Exit {
 	cancel()
 	g.calls.Wait()
 	exit := g.exit()
-	inst.Close()
+	inst.Depart()
 	return exit
+}
+
+// enter waits until no more than one generation before this one is left.
+func (g *generation) enter(ctx context.Context) bool {
+	select {
+	case g.p.rooms <- struct{}{}:
+		g.room = true
+	case <-ctx.Done():
+	}
+	return g.room
+}
+
+// close leaves nothing of it.
+func (g *generation) close() {
+	if g.inst != nil {
+		g.inst.Close()
+	}
+	if g.room {
+		<-g.p.rooms
+	}
+}
+
+func stoppedEarly() event.Exit {
+	return event.Exit{Code: -1, At: time.Now(), Cause: "stopped during its launch"}
 }
 
 // start brings the process to ready, or to its end.

@@ -32,7 +32,11 @@ type Instance interface {
 	Failed() <-chan error
 	// Health asks the process; failing names what hangs.
 	Health(ctx context.Context) (failing string, err error)
-	// Close releases everything after the exit, and whatever still runs.
+	// Depart takes the process, which has ended or does not, out of everything that
+	// others see of it: what it sent was routed and what it owed is answered. Once.
+	Depart()
+	// Close releases everything else after Depart, and whatever still runs. The next
+	// generation may be starting meanwhile.
 	Close()
 }
 

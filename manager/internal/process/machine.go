@@ -130,8 +130,15 @@ func (m *machine) live(g *generation) {
 	g.stop = stop
 	m.lives.Go(func() {
 		exit := g.run(ctx)
+		planned := ctx.Err() != nil
 		stop(nil)
+		if planned { // what follows is to find nothing of it
+			g.close()
+		}
 		g.tell(report{what: reportEnded, exit: exit})
+		if !planned { // its replacement need not wait
+			g.close()
+		}
 	})
 }
 

@@ -104,6 +104,7 @@ type Process struct {
 	orders   chan *order
 	reports  chan report
 	alive    chan struct{} // sent to by Run for who asks
+	rooms    chan struct{} // holds one for every generation of which something is left
 
 	mu     sync.Mutex
 	status Status
@@ -113,7 +114,8 @@ type Process struct {
 func New(cfg Config) *Process {
 	return &Process{
 		cfg: cfg, settled: make(chan struct{}), drained: make(chan struct{}), killed: make(chan struct{}),
-		gone: make(chan struct{}), orders: make(chan *order), reports: make(chan report), alive: make(chan struct{}), status: Status{Ref: cfg.Ref},
+		gone: make(chan struct{}), orders: make(chan *order), reports: make(chan report), alive: make(chan struct{}),
+		rooms: make(chan struct{}, generations), status: Status{Ref: cfg.Ref},
 	}
 }
 
@@ -123,6 +125,10 @@ func (p *Process) Status() Status {
 	defer p.mu.Unlock()
 	return p.status
 }
+
+// generations is how many of a process there are at most, those that are being closed
+// included.
+const generations = 2
 
 // Alive returns nil once Run comes round, or has returned; ctx.Err() when ctx ends before
 // that. Safe for concurrent use.

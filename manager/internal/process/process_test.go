@@ -73,6 +73,47 @@ func TestLives(t *testing.T) {
 				5 Stop
 				5 stopped: stopped as asked <2/102 code 0>`,
 		},
+		"what is left of a crash delays nobody": {
+			scripts: []script{{exitAfter: s, closeTakes: 9 * s}, {}}, policy: []Decision{atOnce}, stop: 2 * s,
+			seen: []UnplannedExit{{WasReady: true, ReadyFor: s}},
+			want: `0 starting
+				0 ready
+				1 starting: at once <1/101 code 0>
+				1 ready
+				2 draining: stopping
+				2 Drain within 30
+				2 Stop
+				2 stopped: stopped as asked <2/102 code 0>
+				10 101 is closed`,
+		},
+		"nothing may be left of the last but one": {
+			scripts: []script{{exitAfter: s, closeTakes: 5 * s}, {exitAfter: s, closeTakes: 9 * s}, {}}, policy: []Decision{atOnce}, stop: 8 * s,
+			seen: []UnplannedExit{{WasReady: true, ReadyFor: s}, {WasReady: true, ReadyFor: s}},
+			want: `0 starting
+				0 ready
+				1 starting: at once <1/101 code 0>
+				1 ready
+				2 starting: at once <2/102 code 0>
+				6 101 is closed
+				6 ready
+				8 draining: stopping
+				8 Drain within 30
+				8 Stop
+				8 stopped: stopped as asked <3/103 code 0>
+				11 102 is closed`,
+		},
+		"a stop while too much is left": {
+			scripts: []script{{exitAfter: s, closeTakes: 5 * s}, {exitAfter: s, closeTakes: 9 * s}, {}}, policy: []Decision{atOnce}, stop: 3 * s,
+			seen: []UnplannedExit{{WasReady: true, ReadyFor: s}, {WasReady: true, ReadyFor: s}},
+			want: `0 starting
+				0 ready
+				1 starting: at once <1/101 code 0>
+				1 ready
+				2 starting: at once <2/102 code 0>
+				3 stopped: stopped as asked <3/0 code -1: stopped during its launch>
+				6 101 is closed
+				11 102 is closed`,
+		},
 		"failed, then a probe that works": {
 			scripts: []script{{exitAfter: s}, {}}, policy: []Decision{failed}, stop: 40 * s,
 			seen: []UnplannedExit{{WasReady: true, ReadyFor: s}},

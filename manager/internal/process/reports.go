@@ -13,7 +13,7 @@ const (
 	reportReady
 	reportLeaving // it is being ended, by us
 	reportDrained // it owes nobody anything
-	reportEnded   // nothing of it is left; the last one
+	reportEnded   // the last one; after an unplanned end it is still being closed
 )
 
 // report is what a generation tells the machine.

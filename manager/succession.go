@@ -40,18 +40,18 @@ func (c claim) decide() fate {
 
 // succeeds reports whether a row goes on with the sockets of a service of the
 // predecessor.
-func (row PlannedService) succeeds(st runtimedir.StateService) bool {
-	if row.Params.ID != st.ID || row.Params.ServiceType != st.Type {
+func (s PlannedService) succeeds(st runtimedir.StateService) bool {
+	if s.Params.ID != st.ID || s.Params.ServiceType != st.Type {
 		return false
 	}
-	return row.boundTo(st.Address)
+	return s.boundTo(st.Address)
 }
 
 // boundTo reports whether the row's address is the given one, as Group.Address said it;
 // port 0 is any.
-func (row PlannedService) boundTo(address string) bool {
-	want := row.resolved()
-	switch row.Plugin.Description.Transport {
+func (s PlannedService) boundTo(address string) bool {
+	want := s.resolved()
+	switch s.Plugin.Description.Transport {
 	case shared.TransportTCP, shared.TransportUDP:
 		at, err := netip.ParseAddrPort(address)
 		mine, errMine := netip.ParseAddrPort(want)

@@ -56,7 +56,7 @@ active_service:
 	}
 	activate(s)
 	c, u := dial(t, "tcp", address), dial(t, "unix", path)
-	id := c.whoami()
+	c.whoami()
 	u.whoami()
 	wantIn(t, s.stderr.String(), `socket="stray (tcp `+stray.Addr().String()+`)"`)
 	if n := strings.Count(s.stderr.String(), "socket that was given"); n != 1 {
@@ -75,7 +75,7 @@ active_service:
 
 	// A successor of a killed one, and a new binary, have the same sockets.
 	c = dial(t, "tcp", address)
-	id = c.whoami()
+	id := c.whoami()
 	s.Kill()
 	next := wrap(t, s.Successor())
 	activate(next)

@@ -41,11 +41,10 @@ const (
 
 // reckoning sorts the copies.
 type reckoning struct {
-	b      *Book
-	t      Totals
-	open   map[column][]string
-	mute   []string // datagrams with an id and no answer
-	excuse [withManager + 1]int
+	b    *Book
+	t    Totals
+	open map[column][]string
+	mute []string // datagrams with an id and no answer
 }
 
 // Drops is what the status counted meanwhile.

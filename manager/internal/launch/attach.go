@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -51,7 +52,7 @@ func Attach(running Running) (_ *Process, err error) {
 		c.pidfd.Close()
 		return nil, err
 	}
-	r := newRun(nil, spec, out)
+	r := newRun(context.Background(), spec, out)
 	r.child, r.uid, r.socket = c, uid, running.Socket
 	p := &Process{run: r}
 	cc, err := grpc.NewClient("passthrough:///"+running.Socket,

@@ -21,7 +21,7 @@ const killWait = 5 * time.Second
 // run is the process as go-plugin's Runner sees it. go-plugin reads neither of the
 // real outputs: of stdout it gets the one line that was checked, of stderr the end.
 type run struct {
-	ctx  context.Context // of Start: its end kills a process that is not up yet; nil for an adopted one
+	ctx  context.Context // of Start: its end kills a process that is not up yet; never ends for an adopted one
 	spec *Spec
 	out  *output
 

@@ -6,13 +6,18 @@ package relay
 func (l *Link) enter() {
 	if l.r.cutting.Load() {
 		l.exit()
-		l.r.cut.Lock() // until the cut is over
-		l.r.cut.Unlock()
+		l.r.awaitCut()
 	}
 	if !l.reader.inside {
 		l.gate.Lock()
 		l.reader.inside = true
 	}
+}
+
+// awaitCut returns when the cut that is made now is over.
+func (r *Router) awaitCut() {
+	r.cut.Lock()
+	defer r.cut.Unlock()
 }
 
 func (l *Link) exit() {

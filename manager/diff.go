@@ -208,9 +208,9 @@ func (c change) lines() (lines []string) {
 	}
 	switch c.kind {
 	case changeAdd:
-		return []string{fmt.Sprintf("%s: added, %s on %s, %d processes", name, c.row.Params.ServiceType, c.row.address(), c.to)}
+		return []string{fmt.Sprintf("%s: added, %s on %s, %s", name, c.row.Params.ServiceType, c.row.address(), processes(c.to))}
 	case changeRemove:
-		return []string{fmt.Sprintf("%s: removed with its %d processes", name, c.from)}
+		return []string{fmt.Sprintf("%s: removed with its %s", name, processes(c.from))}
 	case changeReplace:
 		lines = append(lines, name+": its processes are replaced"+why)
 	case changeRenew:
@@ -219,7 +219,15 @@ func (c change) lines() (lines []string) {
 		lines = append(lines, name+": changed, its processes stay"+why)
 	}
 	if c.from != c.to {
-		lines = append(lines, fmt.Sprintf("%s: %d → %d processes", name, c.from, c.to))
+		lines = append(lines, fmt.Sprintf("%s: %d → %s", name, c.from, processes(c.to)))
 	}
 	return lines
+}
+
+// processes is so many of them, for people.
+func processes(n int) string {
+	if n == 1 {
+		return "1 process"
+	}
+	return fmt.Sprintf("%d processes", n)
 }

@@ -47,7 +47,7 @@ func TestDiff(t *testing.T) {
 		"path of the plugin":   {edit: func(s *PlannedService) { s.Plugin.Path = "/other/tcp" }, kind: changeReplace, says: "plugin: /plugins/tcp → /other/tcp"},
 		"more processes":       {edit: func(s *PlannedService) { s.Params.Processes = 4 }, says: "service chat: 2 → 4 processes"},
 		"scaled by command":    {found: func(f *found) { f.processes = 8 }, says: "service chat: 8 → 2 processes"},
-		"both":                 {edit: func(s *PlannedService) { s.Params.Processes, s.Params.Limits.MaxClients = 1, 7 }, kind: changeReplace, says: "(limits.max_clients: 100000 → 7)\nservice chat: 2 → 1 processes"},
+		"both":                 {edit: func(s *PlannedService) { s.Params.Processes, s.Params.Limits.MaxClients = 1, 7 }, kind: changeReplace, says: "(limits.max_clients: 100000 → 7)\nservice chat: 2 → 1 process"},
 		"an unfinished change": {found: func(f *found) { f.mixed = true }, kind: changeReplace, says: "an earlier change was not completed"},
 		"restart":              {edit: func(s *PlannedService) { s.restart.Limit = 9 }, kind: changeAdjust, says: "restart: "},
 		"push_back":            {global: func(p *params.Params) { p.PushBack = 2 * time.Second }, kind: changeReplace, says: "push_back: 1s → 2s"},

@@ -128,7 +128,7 @@ func (i *instance) Start(ctx context.Context) error {
 		Params:   params, RelaySocket: svc.server.dir.Socket(runtimedir.Relay), Secret: i.secret,
 		ShareRow: i.row(), ShareRows: svc.page.Used(),
 		PushBack: i.spec.params.PushBack, HandlerTimeout: i.spec.params.Timeouts.Handler,
-		AdoptionWindow: svc.server.plan.params.AdoptionWindow,
+		AdoptionWindow: i.spec.params.AdoptionWindow,
 	})
 	if err != nil {
 		return err

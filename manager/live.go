@@ -21,13 +21,22 @@ func (s *Service) restart(ctx context.Context, op *operation, workers []*worker)
 		}
 	}
 	if len(running) == 0 {
-		return fmt.Errorf("service %s is stopped; start it with 'antano start'", s.plan().Params.Name)
+		return stoppedError(s, workers)
 	}
 	next, err := s.fresh(ctx, op)
 	if err != nil {
 		return err
 	}
 	return s.replaceAll(ctx, op, next, running)
+}
+
+// stoppedError is that of an operation on processes that are stopped.
+func stoppedError(s *Service, workers []*worker) error {
+	if len(workers) == 1 && len(s.processes()) > 1 {
+		return fmt.Errorf("process %s is stopped; start it with 'antano start %s'", workers[0], workers[0])
+	}
+	name := s.plan().Params.Name
+	return fmt.Errorf("service %s is stopped; start it with 'antano start %s'", name, name)
 }
 
 // fresh is the spec of the service with the plugin that is on disk now.
@@ -48,8 +57,11 @@ func (s *Service) fresh(ctx context.Context, op *operation) (*spec, error) {
 // against it.
 func (s *Server) redescribe(ctx context.Context, row PlannedService) (PlannedService, error) {
 	plugin, err := describe(ctx, row.Params.ServiceType, row.Plugin.Path, row.execution, s.cfg.Logger)
-	if err != nil {
-		return row, err
+	switch {
+	case ctx.Err() != nil:
+		return row, fmt.Errorf("ask the plugin %s what it is: %w", row.Plugin.Path, ctx.Err())
+	case err != nil:
+		return row, configError{fmt.Errorf("nothing was changed: the plugin of service %s cannot be used: %w", row.Params.Name, err)}
 	}
 	if plugin.SHA256 == row.Plugin.SHA256 {
 		return row, nil
@@ -114,10 +126,17 @@ func (s *Service) stop(ctx context.Context, op *operation, workers []*worker) er
 		return err
 	})
 	if err == nil && last {
+		s.silence(op)
+	}
+	return err
+}
+
+// silence closes the sockets of a service whose processes are all stopped.
+func (s *Service) silence(op *operation) {
+	if s.spec().group != nil {
 		op.say(s, "service %s does not listen on %s any more", s.plan().Params.Name, s.address())
 		s.unbind()
 	}
-	return err
 }
 
 // start starts processes that are stopped, or wait for their next start, and returns
@@ -128,11 +147,12 @@ func (s *Service) start(ctx context.Context, op *operation, workers []*worker) e
 	if err != nil {
 		return err
 	}
+	defer s.tidy()
+	s.hold(next)
 	if next, err = s.rebind(next); err != nil {
 		return err
 	}
 	s.hold(next)
-	defer s.tidy()
 	for _, w := range s.processes() {
 		if w.stopped() {
 			w.set(ctx, next)

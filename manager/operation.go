@@ -10,6 +10,7 @@ import (
 
 	"github.com/antano/antano/manager/internal/control"
 	"github.com/antano/antano/manager/internal/process"
+	"github.com/antano/antano/shared"
 )
 
 // Progress is one line of what a restart, stop, start, scale or reload does. The last
@@ -77,6 +78,9 @@ func (o *operation) end(err error) {
 	var unready *process.NotReadyError
 	if errors.As(err, &unready) {
 		p.Stderr = unready.Exit.Stderr
+		if unready.Exit.Code == shared.ExitConfig {
+			p.Code = shared.ExitConfig
+		}
 	}
 	o.add(p)
 }

@@ -35,6 +35,8 @@ func (s *Server) reload(ctx context.Context, op *operation, dryRun bool) error {
 		return configError{fmt.Errorf("params are about server %d now, and this is server %d; add its row again, or stop and run again", next.ServerID, s.plan.ServerID)}
 	}
 	changes := diff(s.describeRunning(), s.withInternal(next), next.params)
+	r := newReloading(s, op, next.params)
+	r.claim(changes)
 	none := true
 	for _, c := range changes {
 		for _, line := range c.lines() {
@@ -53,7 +55,6 @@ func (s *Server) reload(ctx context.Context, op *operation, dryRun bool) error {
 	}
 	s.tell("reloading")
 	defer s.tell("ready")
-	r := &reloading{s: s, op: op, params: next.params, bound: make(map[int64]*spec), held: make(map[int64]bool), taken: make(map[*listener.Group]bool), orphans: make(map[*listener.Group]bool)}
 	if err := r.bind(changes); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}

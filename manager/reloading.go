@@ -22,20 +22,42 @@ type reloading struct {
 	orphans map[*listener.Group]bool
 }
 
-// bind opens the addresses that are new, all before anything changes, or takes them
-// from services that give them up. With an error nothing is open that was not before.
-func (r *reloading) bind(changes []change) (err error) {
+func newReloading(s *Server, op *operation, p *params.Params) *reloading {
+	return &reloading{s: s, op: op, params: p, bound: make(map[int64]*spec), held: make(map[int64]bool),
+		taken: make(map[*listener.Group]bool), orphans: make(map[*listener.Group]bool)}
+}
+
+// claim finds the sockets that go from one service to another. Who gives them away is
+// stopped before others read them. It changes nothing but changes.
+func (r *reloading) claim(changes []change) {
 	given := r.given(changes)
-	var errs []error
+	for _, c := range changes {
+		if sp := given[socketKey(c.row, c.row.resolved())]; sp != nil && c.wantsSockets() {
+			r.taken[sp.group] = true
+			r.bound[c.row.Params.ID] = sp
+		}
+	}
 	for i := range changes {
 		c := &changes[i]
-		if c.kind != changeAdd && c.kind != changeRenew && !c.rebind {
-			continue
+		svc := r.s.service(c.row.Params.ID)
+		if svc != nil && r.taken[svc.spec().group] && c.kind == changeReplace {
+			c.add(changeRenew, "its address goes to another service")
 		}
+	}
+}
+
+// wantsSockets reports whether a change takes other sockets than the service has.
+func (c *change) wantsSockets() bool {
+	return c.kind == changeAdd || c.kind == changeRenew || c.rebind
+}
+
+// bind opens the addresses that are new and not claimed, all before anything changes.
+// With an error nothing is open that was not before.
+func (r *reloading) bind(changes []change) error {
+	var errs []error
+	for _, c := range changes {
 		id := c.row.Params.ID
-		if sp := given[socketKey(c.row, c.row.resolved())]; sp != nil {
-			r.taken[sp.group] = true
-			r.bound[id] = sp
+		if r.bound[id] != nil || !c.wantsSockets() {
 			continue
 		}
 		if c.kind == changeRenew && !c.rebind {
@@ -53,16 +75,8 @@ func (r *reloading) bind(changes []change) (err error) {
 	}
 	if len(errs) > 0 {
 		r.release()
-		return errors.Join(errs...)
 	}
-	for i := range changes { // who gives sockets away stops before others read them
-		svc := r.s.service(changes[i].row.Params.ID)
-		if svc != nil && r.taken[svc.spec().group] && changes[i].kind == changeReplace {
-			changes[i].kind = changeRenew
-			changes[i].reasons = append(changes[i].reasons, "its address goes to another service")
-		}
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // release closes the sockets that nobody uses: what bind opened, and what a service
@@ -137,6 +151,11 @@ func (r *reloading) one(ctx context.Context, c change, old *Service) error {
 		return r.add(ctx, c, old)
 	}
 	svc := r.s.service(c.row.Params.ID)
+	if c.to < c.from { // who goes need not be replaced first
+		if err := svc.scale(ctx, r.op, c.to); err != nil {
+			return err
+		}
+	}
 	switch c.kind {
 	case changeAdjust:
 		if err := r.adjust(ctx, svc, c.row); err != nil {

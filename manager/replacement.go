@@ -20,7 +20,7 @@ type replacement struct {
 
 func (r *replacement) replace(ctx context.Context) error {
 	st := r.process.Status()
-	r.op.sayOf(r.worker, "starts generation %d beside generation %d", st.Ref.Generation+1, st.Ref.Generation)
+	r.op.sayOf(r.worker, "starts a generation beside generation %d", st.Ref.Generation)
 	r.old = r.use(r.next)
 	if err := r.process.Replace(ctx, r.settings(r.next)); err != nil {
 		r.use(r.old)
@@ -38,12 +38,12 @@ func (r *replacement) lasts(ctx context.Context, d time.Duration) error {
 	for {
 		changed := r.stirs()
 		if st := r.process.Status(); st.Ref.Generation != generation || st.State != event.Ready {
-			err := &process.NotReadyError{Ref: st.Ref}
+			err := &process.NotReadyError{Ref: st.Ref, WasReady: true}
 			err.Ref.Generation = generation
 			if st.LastExit != nil {
 				err.Exit = *st.LastExit
 			}
-			return fmt.Errorf("generation %d of process %s did not last %s: %w", generation, r, d, err)
+			return fmt.Errorf("it did not last %s: %w", d, err)
 		}
 		select {
 		case <-changed:

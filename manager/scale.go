@@ -36,20 +36,31 @@ func (s *Service) scale(ctx context.Context, op *operation, n int) error {
 	if now := len(s.processes()); n >= now {
 		return s.grow(ctx, op, n-now)
 	}
+	idle := !slices.ContainsFunc(s.processes()[:n], func(w *worker) bool { return !w.stopped() })
+	if idle {
+		s.refuse() // nobody is left to accept
+	}
 	for {
 		all := s.processes()
 		if len(all) <= n {
-			return nil
+			break
 		}
 		if err := s.retire(ctx, op, all[len(all)-1]); err != nil {
 			return err
 		}
 	}
+	if idle {
+		s.silence(op)
+	}
+	return nil
 }
 
 // grow adds n processes and returns when they are ready. Those that do not become ready
 // are removed again, with an error. Those of a stopped service wait for its start.
 func (s *Service) grow(ctx context.Context, op *operation, n int) error {
+	if n == 0 {
+		return nil
+	}
 	held := s.stopped()
 	var added []*worker
 	for range n {
@@ -61,7 +72,7 @@ func (s *Service) grow(ctx context.Context, op *operation, n int) error {
 	}
 	s.server.announce()
 	if held {
-		op.say(s, "%d processes are added; service %s is stopped", n, s.plan().Params.Name)
+		op.say(s, "%s added; service %s is stopped", processes(n), s.plan().Params.Name)
 		return nil
 	}
 	err := each(added, func(w *worker) error {

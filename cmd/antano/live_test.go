@@ -100,6 +100,7 @@ func TestStopAndStart(t *testing.T) {
 	c := dial(t, "tcp", address)
 	c.whoami()
 	s.must("stop", "chat/1")
+	s.fails(1, "process chat/1 is stopped; start it with 'antano start chat/1'", "restart", "chat/1")
 	if svc := s.service("chat"); svc.State != "degraded" || svc.Processes[0].State != "stopped" || svc.Processes[1].State != "ready" {
 		t.Errorf("with one process stopped: %+v", svc)
 	}
@@ -131,6 +132,13 @@ func TestStopAndStart(t *testing.T) {
 		dial(t, "udp", s.service("flood").Address).whoami()
 	}
 	s.must("start", "chat") // again: nothing to do
+	s.must("stop", "chat/1")
+	if out := s.must("scale", "chat=1"); !strings.Contains(out, "does not listen") {
+		t.Errorf("scale says\n%s", out)
+	}
+	if _, err := net.Dial("tcp", address); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dial a service with a stopped process: %v", err)
+	}
 }
 
 // TestStoppedAddressTaken keeps a service stopped when its address is somebody else's.
@@ -178,10 +186,11 @@ active_service:
 	s.fails(1, "nothing was replaced", "restart", "fickle")
 	same("exit")
 	say("config")
-	s.fails(1, "the moon is not full", "restart", "fickle/2")
+	s.fails(78, "the moon is not full", "restart", "fickle/2")
 	same("config")
 	say("short")
 	s.fails(1, "my life was short", "restart", "fickle")
+	s.fails(1, "it did not last 2s: process fickle/", "restart", "fickle")
 	say("well")
 	eventually(t, "the canary is back", func() bool { return s.service("fickle").State == "ready" })
 	for id, p := range s.byID("fickle") {

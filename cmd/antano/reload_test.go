@@ -167,6 +167,9 @@ func TestReloadMovesAddresses(t *testing.T) {
 		t.Errorf("after a move: %v", err)
 	}
 	s.rewrite("active_service:\n" + row(1, "one", b) + row(2, "two", c))
+	if out := s.must("reload", "--dry-run"); strings.Count(out, "stopped and started anew") != 2 {
+		t.Errorf("a dry run says\n%s", out)
+	}
 	if out := s.must("reload"); asked(b) != "1" || asked(c) != "2" {
 		t.Errorf("after changing places:\n%s", out)
 	}
@@ -283,7 +286,7 @@ active_service:
 		t.Errorf("fickle was %v and is %v", before, after)
 	}
 	install([]byte("not a program"))
-	s.fails(1, "antano-service-fickle", "restart", "fickle")
+	s.fails(78, "antano-service-fickle", "restart", "fickle")
 	s.fails(78, "antano-service-fickle", "reload")
 	install(append(image, "a third version"...))
 	if out := s.must("restart", "fickle"); !strings.Contains(out, "changed on disk") {

@@ -100,10 +100,13 @@ func TestSuccessorAdopts(t *testing.T) {
 	}
 }
 
-// TestNoSuccessor lets the window pass: everything ends by itself.
+// TestNoSuccessor lets the window pass, which a reload has changed: everything ends by
+// itself.
 func TestNoSuccessor(t *testing.T) {
 	t.Parallel()
-	s := start(t, lossServices+"adoption_window: 300ms\n")
+	s := start(t, lossServices+"adoption_window: 1h\n")
+	s.rewrite(lossServices + "adoption_window: 300ms\n")
+	s.must("reload")
 	pids := s.pidsByID()
 	c := dial(t, "tcp", s.service("t").Address)
 	c.whoami()

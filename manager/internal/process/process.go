@@ -172,10 +172,14 @@ func (p *Process) Run(ctx context.Context) {
 // NotReadyError is a generation that was asked for and did not become ready, or did
 // and ended before it had replaced its predecessor.
 type NotReadyError struct {
-	Ref  event.Ref
-	Exit event.Exit
+	Ref      event.Ref
+	Exit     event.Exit
+	WasReady bool // and ended then
 }
 
 func (e *NotReadyError) Error() string {
+	if e.WasReady {
+		return fmt.Sprintf("process %s was ready in generation %d and ended: %s", e.Ref, e.Ref.Generation, e.Exit.Cause)
+	}
 	return fmt.Sprintf("process %s did not become ready in generation %d: %s", e.Ref, e.Ref.Generation, e.Exit.Cause)
 }

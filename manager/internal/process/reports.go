@@ -131,7 +131,7 @@ func (m *machine) noSuccessor(g *generation, exit event.Exit) {
 		m.answer(m.order.cause)
 		return
 	}
-	m.answer(&NotReadyError{g.ref, exit})
+	m.answer(&NotReadyError{Ref: g.ref, Exit: exit})
 }
 
 // stopped ends a Stop.
@@ -186,7 +186,7 @@ func (m *machine) restart(g *generation, end *ended) {
 		m.pause(d, end)
 	}
 	if failed {
-		m.answer(&NotReadyError{g.ref, end.exit})
+		m.answer(&NotReadyError{Ref: g.ref, Exit: end.exit})
 	}
 }
 

@@ -135,6 +135,7 @@ func TestOperations(t *testing.T) {
 				lines = append(lines, r.(Progress).Message)
 			}
 		}
+		synctest.Wait()
 		if want := []string{"one", "two", "first: done"}; !slices.Equal(lines, want) || !slices.Equal(told, want) {
 			t.Errorf("read %q, told %q", lines, told)
 		}

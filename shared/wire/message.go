@@ -96,6 +96,14 @@ func AppendMessage(dst []byte, m *Message) []byte {
 	return end(dst, at)
 }
 
+// Silent is 1 if nobody waits for a result of m, else 0.
+func (m *Message) Silent() int {
+	if m.Token == 0 {
+		return 1
+	}
+	return 0
+}
+
 // Parse reads the body of a message frame; the slices of m alias it.
 func (m *Message) Parse(body []byte) error {
 	c := cursor{b: body}

@@ -21,13 +21,13 @@ type Sink interface {
 }
 
 // Charge is what a frame in a queue is booked under: Account, any comparable value,
-// is told of Bytes when they have left the queue, written or dropped. Silent says
-// that nobody waits for a result, so that the frame counts in Lost if the link
-// breaks before it is written.
+// is told of the rest when the frame has left the queue, written or dropped. Silent is 1
+// if nobody waits for a result, so that the frame counts in Lost if the link breaks
+// before it is written.
 type Charge struct {
 	Account any
 	Bytes   int
-	Silent  bool
+	Silent  int
 }
 
 // keepBuffer is the largest buffer an idle queue keeps.
@@ -36,7 +36,7 @@ const keepBuffer = 1 << 20
 // batch is a run of frames that leaves the queue in one piece.
 type batch struct {
 	bytes   []byte
-	charges []Charge // Silent is not kept
+	charges []Charge
 	silent  int
 }
 
@@ -86,7 +86,7 @@ func NewQueue(sink Sink, limit int, left func([]Charge)) *Queue {
 }
 
 // Put appends a message frame of the given size, written by encode, and books it
-// under charge (Bytes 0: nobody). ErrFull leaves the queue as it was. An empty
+// under charge. ErrFull leaves the queue as it was. An empty
 // queue takes any one frame.
 func (q *Queue) Put(size int, charge Charge, encode func(dst []byte) []byte) error {
 	q.mu.Lock()
@@ -98,11 +98,9 @@ func (q *Queue) Put(size int, charge Charge, encode func(dst []byte) []byte) err
 		return ErrFull
 	}
 	q.append(encode)
-	if charge.Silent {
-		q.next.silent++
-		q.silent++
-	}
-	if charge.Bytes > 0 {
+	q.next.silent += charge.Silent
+	q.silent += uint64(charge.Silent)
+	if charge.Account != nil {
 		q.next.charge(charge)
 	}
 	return nil
@@ -144,10 +142,11 @@ func (b *batch) charge(c Charge) {
 	for i := len(b.charges) - 1; i >= 0 && i >= len(b.charges)-mergeCharges; i-- {
 		if e := &b.charges[i]; e.Account == c.Account {
 			e.Bytes += c.Bytes
+			e.Silent += c.Silent
 			return
 		}
 	}
-	b.charges = append(b.charges, Charge{Account: c.Account, Bytes: c.Bytes})
+	b.charges = append(b.charges, c)
 }
 
 // QueueStats is what went through a queue so far, and what is in it.

@@ -53,6 +53,42 @@ func TestLostIsCounted(t *testing.T) {
 	}
 }
 
+// TestAckOfWhatWaits: a message without a token that waits for a process which does not
+// read is not acknowledged, and neither is one copy of it.
+func TestAckOfWhatWaits(t *testing.T) {
+	_, a, b, c := town(t, Config{})
+	b.join(7)
+	c.join(7)
+	flood := a.to(wire.KindGroup, 7, 1)
+	flood.Value = make([]byte, 1<<20)
+	for range 8 { // more than a socket takes
+		a.send(flood)
+	}
+	for range 8 {
+		c.message()
+	}
+	const n = 5
+	for range n {
+		a.send(a.to(wire.KindGroup, 7, 0))
+		c.message()
+	}
+	a.nothing()
+	var got wire.Ack
+	for got.Messages < 8+n {
+		if err := got.Parse(a.next(wire.TypeAck).Body); err != nil || got.Silent != 0 {
+			t.Fatalf("acknowledged %+v, %v", got, err)
+		}
+	}
+	for range 8 + n {
+		b.message()
+	}
+	for got.Silent < n {
+		if err := got.Parse(a.next(wire.TypeAck).Body); err != nil || got.Silent > n {
+			t.Fatalf("acknowledged %+v, %v", got, err)
+		}
+	}
+}
+
 // TestAck: a process is told what was read from it, when that changed.
 func TestAck(t *testing.T) {
 	_, a, b, _ := town(t, Config{})

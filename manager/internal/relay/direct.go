@@ -83,7 +83,7 @@ func (l *Link) destination(dir *directory, m *wire.Message) (*Link, shared.Code)
 // forward queues a direct message.
 func (l *Link) forward(to *Link, m *wire.Message, raw []byte, ln *lane) shared.Code {
 	e := entry{src: l, token: m.Token, born: l.r.tick.Load()}
-	charge := wire.Charge{Account: ln, Bytes: len(raw), Silent: m.Token == 0}
+	charge := wire.Charge{Account: ln, Bytes: len(raw), Silent: m.Silent()}
 	code, answered := l.put(to, e, charge, raw)
 	if answered {
 		// The link went down in between and the sender was told: only the bytes
@@ -109,6 +109,7 @@ func (l *Link) put(to *Link, e entry, charge wire.Charge, raw []byte) (code shar
 			return code, false
 		}
 	}
+	l.acks.inside.Add(int64(charge.Silent))
 	from := l.launch.Process
 	err := to.queue.Put(len(raw), charge, func(dst []byte) []byte {
 		at := len(dst)
@@ -120,6 +121,7 @@ func (l *Link) put(to *Link, e entry, charge wire.Charge, raw []byte) (code shar
 		l.reader.out.mark(to)
 		return shared.CodeNone, false
 	}
+	l.acks.inside.Add(int64(-charge.Silent))
 	if token != 0 {
 		if _, ok := to.pending.take(token); !ok {
 			return shared.CodeNone, true

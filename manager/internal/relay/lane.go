@@ -20,9 +20,10 @@ type lane struct {
 // lanes are those of one source. Only its reader looks one up; who pays credit has
 // the pointer.
 type lanes struct {
-	byID  map[wire.Lane]*lane
-	last  *lane
-	count atomic.Int64 // len(byID)
+	groups lane // of all of them; it has no window
+	byID   map[wire.Lane]*lane
+	last   *lane
+	count  atomic.Int64 // len(byID)
 
 	mu    sync.Mutex
 	owing []*lane // owed something, less than a quarter window
@@ -88,7 +89,11 @@ func (l *Link) pay(id wire.Lane, n int64) {
 // settle pays for charges that left a queue.
 func settle(charges []wire.Charge) {
 	for _, c := range charges {
-		c.Account.(*lane).credit(c.Bytes)
+		ln := c.Account.(*lane)
+		ln.src.acks.inside.Add(int64(-c.Silent))
+		if c.Bytes > 0 {
+			ln.credit(c.Bytes)
+		}
 	}
 }
 

@@ -20,8 +20,9 @@ func (l *Link) multicast(m *wire.Message, raw []byte) {
 			e.all = newAggregate(l, m.Token, len(links))
 		}
 	}
+	charge := wire.Charge{Account: &l.lanes.groups, Silent: m.Silent()}
 	for _, to := range links {
-		code, answered := l.put(to, e, wire.Charge{Silent: m.Token == 0}, raw)
+		code, answered := l.put(to, e, charge, raw)
 		if code != shared.CodeNone && !answered {
 			l.missed(&e, code)
 		}

@@ -51,6 +51,7 @@ func (l *Link) read(ctx context.Context) error {
 			l.exit()
 			l.publish()
 			l.reader.out.flush()
+			l.acknowledgeSoon()
 		}
 	}
 }

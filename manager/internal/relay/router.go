@@ -52,6 +52,7 @@ type Router struct {
 	groups   groups
 	closing  atomic.Bool
 	opened   chan struct{} // closed by Open
+	unsaid   chan struct{} // some link has messages to acknowledge
 	tick     atomic.Uint32 // age of the router in units of sweepEvery
 
 	cut     sync.Mutex  // a cut is under way, or a link comes up
@@ -79,7 +80,7 @@ func New(cfg Config) *Router {
 	}
 	r := &Router{cfg: cfg, started: time.Now(), expected: make(map[launchKey]*Link), families: make(map[int]*family),
 		registries: make(map[int64]*registry), moves: make(map[uint64]*move)}
-	r.opened = make(chan struct{})
+	r.opened, r.unsaid = make(chan struct{}), make(chan struct{}, 1)
 	if !cfg.Held {
 		r.Open()
 	}
@@ -115,6 +116,7 @@ func (r *Router) Expect(launch Launch) *Link {
 		launch.MaxClients = defaultMaxClients
 	}
 	l := &Link{r: r, launch: launch, up: make(chan struct{}), down: make(chan struct{})}
+	l.lanes.groups.src = l
 	if launch.Adopted {
 		l.expectRejoin()
 	}

@@ -34,6 +34,7 @@ func (r *Router) Serve(ctx context.Context, ln *net.UnixListener) error {
 		all.Wait()
 	}()
 	all.Go(func() { r.sweep(ctx) })
+	all.Go(func() { r.acknowledge(ctx) })
 	for {
 		conn, err := ln.AcceptUnix()
 		switch {

@@ -31,13 +31,12 @@ func (h *Hub) OnLost(planned bool, waiting func(func(wire.Frame))) {
 	var r wire.Result
 	r.Fail(shared.CodeProcessLost, 1)
 	for _, p := range h.pending.takeLost(kept) {
-		h.page.Drop(shared.CodeProcessLost, 1)
 		h.resolve(&p, &r, h.mark)
 	}
 	h.OnDry()
 }
 
-// OnUnread counts what went with a manager.
+// OnUnread counts what went with a manager, without anybody being told.
 func (h *Hub) OnUnread(messages uint64) { h.page.Drop(shared.CodeProcessLost, int(messages)) }
 
 // takeLost closes every token but the kept ones and those of groups, and returns what

@@ -20,9 +20,7 @@ type inbound struct {
 
 func (in *inbound) count() {
 	in.read.Messages++
-	if in.message.Token == 0 {
-		in.read.Silent++
-	}
+	in.read.Silent += uint64(in.message.Silent())
 }
 
 // take handles one frame. An error means that the manager does not speak the

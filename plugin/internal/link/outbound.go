@@ -9,7 +9,7 @@ import (
 // Message queues a message frame and returns at once; Flush writes it. The error is
 // wire.ErrFull or wire.ErrClosed.
 func (l *Link) Message(m *wire.Message) error {
-	return l.queue.Put(m.FrameSize(), wire.Charge{Silent: m.Token == 0}, func(dst []byte) []byte { return wire.AppendMessage(dst, m) })
+	return l.queue.Put(m.FrameSize(), wire.Charge{Silent: m.Silent()}, func(dst []byte) []byte { return wire.AppendMessage(dst, m) })
 }
 
 // Control queues a frame that must not be dropped. A manager that reads so little

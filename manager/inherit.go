@@ -59,7 +59,10 @@ func (s *Server) inheritanceOf(a *assembly) *inheritance {
 		a.like = &spec{group: in.group, bound: in.state.Address}
 	}
 	if len(in.state.IDs) > 0 && in.state.Running > 0 {
-		a.known, a.last = in.state.IDs, in.state.Last
+		a.known, a.last, a.restarts = in.state.IDs, in.state.Last, make(map[int]int)
+		for _, p := range in.state.Processes {
+			a.restarts[p.ID] = p.Restarts
+		}
 		a.row.Params.Processes = in.state.Running
 		for _, h := range in.heirs { // the state machine begins the next one
 			a.last[h.was.ID] = h.was.Generation - 1

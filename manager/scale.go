@@ -110,8 +110,7 @@ func (s *Service) addWorker(held bool) (*worker, error) {
 	if len(s.retired) > 0 {
 		again := s.retired[0]
 		s.retired = s.retired[1:]
-		w = newWorker(s, again.id, again.index, s.current, again.process.Status().Ref.Generation, held)
-		w.drops = again.drops
+		w = newWorker(s, again.id, again.index, s.current, again.past(), held)
 	} else {
 		id, err := s.server.nextProcessID()
 		if err != nil {
@@ -119,7 +118,7 @@ func (s *Service) addWorker(held bool) (*worker, error) {
 		}
 		index := len(s.workers)
 		s.page.Use(rowsOf(index + 1))
-		w = newWorker(s, id, index, s.current, 0, held)
+		w = newWorker(s, id, index, s.current, past{}, held)
 	}
 	s.workers = append(s.workers, w)
 	slices.SortFunc(s.workers, byID)

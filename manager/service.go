@@ -53,8 +53,9 @@ type assembly struct {
 	old    *Service // whose process ids it goes on with; nil: those of the row
 	held   bool     // its processes wait to be started
 
-	known []int       // the process ids that a predecessor gave it; nil: none did
-	last  map[int]int // the last generation of each
+	known    []int       // the process ids that a predecessor gave it; nil: none did
+	last     map[int]int // the last generation of each
+	restarts map[int]int // those of each that ran
 }
 
 // newService assembles a service. With an error nothing that was opened here is open.
@@ -71,7 +72,7 @@ func newService(a assembly, server *Server) (_ *Service, err error) {
 		}
 	}()
 	in := server.inheritanceOf(&a)
-	ids, generations, err := a.ids(server)
+	ids, pasts, err := a.ids(server)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func newService(a assembly, server *Server) (_ *Service, err error) {
 		return nil, fmt.Errorf("service %s: %w", a.row.Params.Name, err)
 	}
 	for i, id := range ids {
-		w := newWorker(s, id, i, s.current, generations[id], a.held)
+		w := newWorker(s, id, i, s.current, pasts[id], a.held)
 		if i < a.row.Params.Processes {
 			s.workers = append(s.workers, w)
 		} else {
@@ -100,19 +101,21 @@ func newService(a assembly, server *Server) (_ *Service, err error) {
 	return s, nil
 }
 
-// ids are those of the processes, and of more that the service had before, and their
-// last generations.
-func (a assembly) ids(server *Server) (ids []int, generations map[int]int, err error) {
-	if a.known != nil {
-		return a.known, a.last, nil
-	}
-	if a.old == nil && len(a.row.ProcessIDs) == a.row.Params.Processes {
+// ids are those of the processes, and of more that the service had before, and what they
+// go on with.
+func (a assembly) ids(server *Server) (ids []int, pasts map[int]past, err error) {
+	pasts = make(map[int]past)
+	switch {
+	case a.known != nil:
+		for _, id := range a.known {
+			pasts[id] = past{generation: a.last[id], restarts: a.restarts[id]}
+		}
+		return a.known, pasts, nil
+	case a.old == nil && len(a.row.ProcessIDs) == a.row.Params.Processes:
 		return a.row.ProcessIDs, nil, nil
-	}
-	generations = make(map[int]int)
-	if a.old != nil {
+	case a.old != nil:
 		for _, w := range slices.Concat(a.old.workers, a.old.retired) {
-			generations[w.id] = w.process.Status().Ref.Generation
+			pasts[w.id] = w.past()
 			ids = append(ids, w.id)
 		}
 		slices.Sort(ids)
@@ -124,7 +127,7 @@ func (a assembly) ids(server *Server) (ids []int, generations map[int]int, err e
 		}
 		ids = append(ids, id)
 	}
-	return ids, generations, nil
+	return ids, pasts, nil
 }
 
 // spec is what new generations are launched from.
@@ -273,6 +276,9 @@ func (s *Service) closeBut(others ...*spec) {
 		s.slots.close()
 	}
 	if s.page != nil {
+		for _, w := range slices.Concat(s.workers, s.retired) {
+			w.keepCounters(s.page)
+		}
 		s.page.Close()
 	}
 	if s.current != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/antano/antano/manager/internal/event"
 	"github.com/antano/antano/manager/internal/launch"
+	"github.com/antano/antano/manager/internal/listener"
 	"github.com/antano/antano/manager/internal/process"
 	"github.com/antano/antano/manager/internal/relay"
 	"github.com/antano/antano/manager/internal/restart"
@@ -33,6 +34,7 @@ type worker struct {
 	heir      *instance               // adopted and not taken by the state machine yet
 	instances [generations]*instance  // by which of its two rows of the share page they use
 	drops     [shared.NumCodes]uint64 // counted by the relay for earlier generations
+	counted   listener.Counters       // on share pages that are closed
 }
 
 // generations is how many of a process there are at most: during a replacement.
@@ -41,10 +43,12 @@ const generations = 2
 // rowsOf is how many rows of the share page so many processes use.
 func rowsOf(processes int) int { return generations * processes }
 
-func newWorker(s *Service, id, index int, sp *spec, generation int, held bool) *worker {
-	w := &worker{service: s, id: id, index: index, spec: sp, ended: make(chan struct{})}
+func newWorker(s *Service, id, index int, sp *spec, before past, held bool) *worker {
+	w := &worker{service: s, id: id, index: index, spec: sp, ended: make(chan struct{}), drops: before.drops, counted: before.counted}
+	w.evidence.exits = before.exits
 	w.process = process.New(process.Config{
-		Ref: event.Ref{Service: sp.plan.Params.ID, Name: sp.plan.Params.Name, Process: id, Generation: generation}, Held: held,
+		Ref:      event.Ref{Service: sp.plan.Params.ID, Name: sp.plan.Params.Name, Process: id, Generation: before.generation},
+		Restarts: before.restarts, LastExit: before.lastExit, Held: held,
 		Settings: w.settings(sp), Move: w.move, OnEvent: w.onEvent, Release: s.server.released,
 	})
 	return w
@@ -239,7 +243,7 @@ func (w *worker) status(now time.Time) ProcessStatus {
 // count fills in the counters, which are those of all generations.
 func (w *worker) count(p *ProcessStatus) {
 	w.mu.Lock()
-	drops := w.drops
+	drops, sum := w.drops, w.counted
 	for _, i := range w.instances {
 		if i == nil {
 			continue
@@ -256,13 +260,11 @@ func (w *worker) count(p *ProcessStatus) {
 	for half := range generations {
 		c := w.service.page.Snapshot(rowsOf(w.index) + half)
 		p.Clients += c.Clients
-		p.MessagesIn += c.MessagesIn
-		p.MessagesOut += c.MessagesOut
-		p.BytesIn += c.BytesIn
-		p.BytesOut += c.BytesOut
-		for code := range drops {
-			drops[code] += c.Drops[code]
-		}
+		add(&sum, c)
+	}
+	p.MessagesIn, p.MessagesOut, p.BytesIn, p.BytesOut = sum.MessagesIn, sum.MessagesOut, sum.BytesIn, sum.BytesOut
+	for code := range drops {
+		drops[code] += sum.Drops[code]
 	}
 	for code := shared.CodeBadMessage; int(code) < shared.NumCodes; code++ {
 		if drops[code] > 0 {

@@ -230,6 +230,10 @@ func TestScale(t *testing.T) {
 	if readers != 3 {
 		t.Errorf("%d of 3 processes read datagrams", readers)
 	}
+	if err := syscall.Kill(all[2].PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "process 2 is back", func() bool { p := s.byID("chat")[2]; return p.State == "ready" && p.Generation == 2 })
 	s.must("scale", "chat=1")
 	if all := s.byID("chat"); len(all) != 1 || all[1].PID == 0 {
 		t.Errorf("scaled down to %+v", all)
@@ -239,8 +243,11 @@ func TestScale(t *testing.T) {
 		dial(t, "udp", s.service("flood").Address).whoami()
 	}
 	s.must("scale", "chat=3")
-	if all := s.byID("chat"); len(all) != 3 || all[2].Generation != 2 || all[5].Generation != 2 {
+	if all := s.byID("chat"); len(all) != 3 || all[2].Generation != 3 || all[2].Restarts != 1 || all[2].LastExit == nil || all[5].Generation != 2 {
 		t.Errorf("scaled up again to %+v", all)
+	}
+	if out := s.must("why", "chat/2"); !strings.Contains(out, "killed by SIGKILL") {
+		t.Errorf("after scaling why says\n%s", out)
 	}
 	if p := s.byID("other")[3]; p.Generation != 1 {
 		t.Errorf("the other service has changed: %+v", p)

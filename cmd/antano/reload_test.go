@@ -167,11 +167,15 @@ func TestReloadMovesAddresses(t *testing.T) {
 		t.Errorf("after a move: %v", err)
 	}
 	s.rewrite("active_service:\n" + row(1, "one", b) + row(2, "two", c))
+	was := s.byID("two")[2]
 	if out := s.must("reload", "--dry-run"); strings.Count(out, "stopped and started anew") != 2 {
 		t.Errorf("a dry run says\n%s", out)
 	}
 	if out := s.must("reload"); asked(b) != "1" || asked(c) != "2" {
 		t.Errorf("after changing places:\n%s", out)
+	}
+	if is := s.byID("two")[2]; is.Generation != 2 || is.MessagesIn != was.MessagesIn+1 || is.LastExit == nil {
+		t.Errorf("process 2 was %+v and is %+v", was, is)
 	}
 	s.rewrite("active_service:\n" + row(3, "three", b) + row(2, "two", c))
 	if s.must("reload"); asked(b) != "3" || len(s.status().Services) != 3 {

@@ -45,6 +45,10 @@ func (s *server) successor(flags ...string) *server { return wrap(s.t, s.Success
 func TestSuccessorAdopts(t *testing.T) {
 	t.Parallel()
 	s := start(t, lossServices)
+	if err := syscall.Kill(s.service("t").Processes[1].PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a process is back", func() bool { p := s.service("t").Processes[1]; return p.State == "ready" && p.Restarts == 1 })
 	before, tcp := s.pidsByID(), s.service("t")
 	a, b := dial(t, "tcp", tcp.Address), dial(t, "tcp", tcp.Address)
 	x := dial(t, "unix", filepath.Join(s.runtimeDir(), "x.sock"))
@@ -74,7 +78,7 @@ func TestSuccessorAdopts(t *testing.T) {
 	if id, _ := u.who(); id != u.id {
 		t.Errorf("the datagram client is %s, was %s", id, u.id)
 	}
-	if got := next.service("t").Processes; got[0].Clients+got[1].Clients != 2 || next.service("t").Address != tcp.Address {
+	if got := next.service("t").Processes; got[0].Clients+got[1].Clients != 2 || got[1].Restarts != 1 || next.service("t").Address != tcp.Address {
 		t.Errorf("status %+v", next.service("t"))
 	}
 	fresh := dial(t, "tcp", tcp.Address)

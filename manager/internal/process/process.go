@@ -40,7 +40,9 @@ type Settings struct {
 
 // Config is what a Process is made of.
 type Config struct {
-	Ref event.Ref // Generation, the last one there was, and PID are kept here
+	Ref      event.Ref // Generation, the last one there was, and PID are kept here
+	Restarts int       // counted before
+	LastExit *event.Exit
 	Settings
 	// Held has Run wait for Start, as after Stop.
 	Held bool
@@ -115,7 +117,7 @@ func New(cfg Config) *Process {
 	return &Process{
 		cfg: cfg, settled: make(chan struct{}), drained: make(chan struct{}), killed: make(chan struct{}),
 		gone: make(chan struct{}), orders: make(chan *order), reports: make(chan report), alive: make(chan struct{}),
-		rooms: make(chan struct{}, generations), status: Status{Ref: cfg.Ref},
+		rooms: make(chan struct{}, generations), status: Status{Ref: cfg.Ref, Restarts: cfg.Restarts, LastExit: cfg.LastExit},
 	}
 }
 
@@ -165,7 +167,7 @@ func (p *Process) Run(ctx context.Context) {
 	defer close(p.gone)
 	defer p.isSettled()
 	defer p.owesNothing()
-	m := &machine{p: p, set: p.cfg.Settings, last: p.cfg.Ref.Generation, held: p.cfg.Held}
+	m := &machine{p: p, set: p.cfg.Settings, last: p.cfg.Ref.Generation, restarts: p.cfg.Restarts, held: p.cfg.Held}
 	m.run(ctx)
 }
 

@@ -2,12 +2,10 @@ package manager
 
 import (
 	"errors"
-	"os"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/antano/antano/manager/internal/control"
-	"github.com/antano/antano/manager/internal/launch"
 	"github.com/antano/antano/manager/internal/listener"
 	"github.com/antano/antano/manager/internal/runtimedir"
 )
@@ -18,11 +16,12 @@ func succeed(path string, log hclog.Logger) (*runtimedir.Dir, runtimedir.State, 
 	state, stateErr := runtimedir.ReadState(path)
 	var dir *runtimedir.Dir
 	var err error
-	if u := state.Upgrade; u != nil && state.PID == os.Getpid() && state.StartTime == launch.OwnStartTime() {
-		dir, err = runtimedir.Inherit(path, u.Lock) // we are the one that wrote it
+	if ours(state) {
+		dir, err = runtimedir.Inherit(path, state.Upgrade.Lock)
 	} else {
 		dir, err = runtimedir.Lock(path)
 		state, stateErr = runtimedir.ReadState(path) // the last one that was written under the lock
+		state.Upgrade = nil                          // and it never came to that
 		state.Upgrade = nil                          // whoever began it is gone
 	}
 	if err != nil {

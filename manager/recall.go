@@ -5,16 +5,21 @@ import (
 	"encoding/hex"
 	"encoding/json"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/antano/antano/manager/internal/catalog"
 	"github.com/antano/antano/manager/internal/runtimedir"
 )
 
 // recall learns from the state of an earlier manager what plugins there are, so that none
-// that is the same is read or launched for its description while clients wait.
+// that is the same is read or launched for its description while clients wait. What came over an upgrade is not inherited by what is launched.
 func recall(dir string) {
 	state, err := runtimedir.ReadState(dir)
 	if err != nil {
 		return // there is nothing, or succeed says why it is of no use
+	}
+	if ours(state) {
+		_ = pass(state.Upgrade, unix.FD_CLOEXEC) // one that is not there is missed later
 	}
 	var known []catalog.Known
 	for _, p := range state.Plugins {

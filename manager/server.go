@@ -37,6 +37,9 @@ type Server struct {
 	released chan struct{}   // closed in a stop, when all processes are drained
 	keeper   *keeper
 
+	relayed    *net.UnixListener // the sockets of the server, set before anything runs
+	controlled *door
+
 	upgrading atomic.Pointer[runtimedir.StateUpgrade] // what the state says while it executes another binary
 
 	predecessor runtimedir.State       // zero when there was none
@@ -87,8 +90,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	s.router.SkipTo(s.predecessor.Sequences)
 	defer s.disinherit()
 	dismissed, keep := s.expectHeirs() // before they can knock
-	relayListener, err := s.listen(runtimedir.Relay)
-	if err != nil {
+	if s.relayed, err = s.listen(runtimedir.Relay); err != nil {
 		return err
 	}
 	outer, endOuter := context.WithCancel(context.WithoutCancel(ctx))
@@ -96,7 +98,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	defer around.Wait()
 	defer endOuter()
 	relayed := make(chan error, 1)
-	around.Go(func() { relayed <- s.router.Serve(outer, relayListener) })
+	around.Go(func() { relayed <- s.router.Serve(outer, s.relayed) })
 	s.takeOver(ctx, dismissed, keep)
 	defer s.closeServices()
 	var unusable []error // all of them: one run shows every address in use
@@ -115,11 +117,12 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if ctx.Err() != nil {
 		return nil // told to stop before there was anything to stop
 	}
-	controlListener, err := s.listen(runtimedir.Control)
+	controlled, err := s.listen(runtimedir.Control)
 	if err != nil {
 		return err
 	}
-	return s.serve(ctx, outer, relayed, controlListener)
+	s.controlled = &door{UnixListener: controlled}
+	return s.serve(ctx, outer, relayed)
 }
 
 // claimGiven finds the sockets that were given among those of a predecessor, and says
@@ -138,6 +141,9 @@ func (s *Server) claimGiven() {
 // listen opens a socket of our own in the runtime directory. Others than our user cannot
 // connect: that they cannot enter the directory is so only while no process is theirs.
 func (s *Server) listen(name string) (*net.UnixListener, error) {
+	if l := s.inheritedListener(name); l != nil {
+		return l, nil
+	}
 	path := s.dir.Socket(name)
 	if st, err := os.Lstat(path); err == nil && st.Mode()&os.ModeSocket != 0 {
 		_ = os.Remove(path) // a killed predecessor's: the lock is ours
@@ -158,7 +164,7 @@ func (s *Server) listen(name string) (*net.UnixListener, error) {
 
 // serve runs everything that has a goroutine. Relay and control outlive the
 // processes, which need the one to drain and are watched through the other.
-func (s *Server) serve(ctx, outer context.Context, relayed <-chan error, controlListener *net.UnixListener) error {
+func (s *Server) serve(ctx, outer context.Context, relayed <-chan error) error {
 	outer, endOuter := context.WithCancel(outer)
 	run, stop := context.WithCancel(outer)
 	broken, fail := context.WithCancelCause(ctx)
@@ -172,7 +178,7 @@ func (s *Server) serve(ctx, outer context.Context, relayed <-chan error, control
 		case <-outer.Done():
 		}
 	})
-	around.Go(func() { fail(control.Serve(outer, controlListener, backend{s})) })
+	around.Go(func() { fail(control.Serve(outer, s.controlled, backend{s})) })
 	around.Go(func() { s.watchDrops(outer) })
 	around.Go(func() { s.keeper.run(outer, s.writeState) })
 	s.keeper.touch()

@@ -15,7 +15,8 @@ import (
 	"github.com/antano/antano/shared"
 )
 
-// descriptors lists what the test has open, but for files of the tests themselves.
+// descriptors lists what the test has open, but for files of the tests themselves and
+// what is open for a moment whenever the state is written.
 func descriptors(t *testing.T) (open []string) {
 	t.Helper()
 	links, err := filepath.Glob("/proc/self/fd/*")
@@ -23,7 +24,9 @@ func descriptors(t *testing.T) (open []string) {
 		t.Fatal(err)
 	}
 	for _, link := range links {
-		if to, err := os.Readlink(link); err == nil && !strings.HasPrefix(to, "anon_inode:") && !strings.HasPrefix(to, "/proc/") { // these are read just now
+		to, err := os.Readlink(link)
+		momentary := strings.HasPrefix(to, "/proc/") || strings.Contains(to, "/state.json")
+		if err == nil && !strings.HasPrefix(to, "anon_inode:") && !momentary {
 			open = append(open, to)
 		}
 	}

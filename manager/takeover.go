@@ -92,6 +92,10 @@ func (s *Server) expectHeirs() (dismissed []runtimedir.StateProcess, keep map[st
 // listens already.
 func (s *Server) takeOver(ctx context.Context, dismissed []runtimedir.StateProcess, keep map[string]bool) {
 	s.dismissed.Go(func() { s.dismissAll(ctx, dismissed) })
+	if u := s.predecessor.Upgrade; u != nil {
+		s.receiveInherited(u)
+		keep[runtimedir.Control] = true
+	}
 	s.receive(ctx)
 	if row, ok := s.inherited[0]; ok && row.group != nil {
 		keep[runtimedir.Internal] = true
@@ -164,7 +168,9 @@ func (s *Server) receive(ctx context.Context) {
 	}
 	all.Wait()
 	for _, in := range s.inherited {
-		all.Go(func() { s.receiveSockets(context.WithoutCancel(ctx), in) })
+		if in.page == nil {
+			all.Go(func() { s.receiveSockets(context.WithoutCancel(ctx), in) })
+		}
 	}
 	all.Wait()
 }
@@ -184,7 +190,8 @@ func (s *Server) receiveSockets(ctx context.Context, in *inheritance) {
 	}
 }
 
-// take makes a group and a page of the descriptors of a process.
+// take makes a group and a page of the descriptors of a process. Without processes there
+// may be no sockets either: the service is stopped.
 func (in *inheritance) take(sockets []relay.Socket) (err error) {
 	var held []listener.Socket
 	page := -1
@@ -207,7 +214,7 @@ func (in *inheritance) take(sockets []relay.Socket) (err error) {
 	if page < 0 {
 		return errors.New("the share page is missing")
 	}
-	if in.state.Address != "" {
+	if in.state.Address != "" && (len(held) > 0 || len(in.heirs) > 0) {
 		if in.group, err = listener.Take(in.state.Address, held); err != nil {
 			return err
 		}

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/antano/antano/manager/internal/control"
-	"github.com/antano/antano/manager/internal/runtimedir"
 )
 
 const (
@@ -47,7 +46,10 @@ func (s *Server) upgrade(ctx context.Context, op *operation) error {
 	op.say(nil, "executing it; the processes and their clients stay")
 	s.tell("reloading") // the new binary tells that it is ready
 	defer s.tell("ready")
+	defer s.keeper.touch()
 	defer s.upgrading.Store(nil)
+	s.controlled.shut() // commands wait for the new binary
+	defer s.controlled.open()
 	defer s.router.Resume()
 	still, cancel := context.WithTimeout(ctx, stillTime)
 	defer cancel()
@@ -85,23 +87,24 @@ func (s *Server) checkBinary(ctx context.Context) error {
 
 // execute replaces this process. The lock of the runtime directory is never free.
 func (s *Server) execute() error {
-	lock := s.dir.LockFD()
-	open, err := s.router.Snapshot()
+	kept, err := s.descriptors()
+	if err == nil {
+		kept.Open, err = s.router.Snapshot()
+	}
 	if err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	s.upgrading.Store(&runtimedir.StateUpgrade{Lock: lock, Open: open})
+	s.upgrading.Store(kept)
 	s.writeState()
-	syscall.ForkLock.Lock() // a child that is forked now would hold the lock
+	syscall.ForkLock.Lock() // a child that is forked now would hold them
 	defer syscall.ForkLock.Unlock()
-	if _, err := unix.FcntlInt(uintptr(lock), unix.F_SETFD, 0); err != nil {
-		return fmt.Errorf("keep the lock over an upgrade: %w", err)
+	if err := pass(kept, 0); err != nil {
+		return errors.Join(fmt.Errorf("nothing was changed: %w", err), pass(kept, unix.FD_CLOEXEC))
 	}
 	given, takeBack := s.given.Announce()
 	err = syscall.Exec(executable, os.Args, append(os.Environ(), given...))
 	takeBack()
-	_, undo := unix.FcntlInt(uintptr(lock), unix.F_SETFD, unix.FD_CLOEXEC)
-	return errors.Join(fmt.Errorf("nothing was changed: execute %s: %w", executable, err), undo)
+	return errors.Join(fmt.Errorf("nothing was changed: execute %s: %w", executable, err), pass(kept, unix.FD_CLOEXEC))
 }
 
 // upgradeTime is how long a new binary may take to answer.

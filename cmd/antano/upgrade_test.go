@@ -1,10 +1,12 @@
 package main_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -122,4 +124,62 @@ active_service:
 			o.want(t, "type", "message", "in_reply_to", "1")
 		}
 	}
+}
+
+// TestUpgradeKeepsSockets upgrades while a service has no process: its address stays and
+// refuses nobody, what waits in its backlog is served by the next process. Commands wait,
+// too.
+func TestUpgradeKeepsSockets(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, `
+active_service:
+  - {id: 1, service_type: tcp, name: t, host: 127.0.0.1, port: 0, processes: 1, restart: {delay: 60s, max_delay: 60s}}
+  - {id: 2, service_type: udp, name: u, host: 127.0.0.1, port: 0, processes: 1}
+`)
+	s.ownBinary()
+	s.start()
+	address, udp := s.service("t").Address, s.pidsByID()[2]
+	for _, state := range []string{"ready", "backoff"} {
+		generation := s.service("t").Processes[0].Generation
+		if err := syscall.Kill(s.service("t").Processes[0].PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the killed process is "+state, func() bool {
+			p := s.service("t").Processes[0]
+			return p.State == state && (state == "backoff" || p.Generation > generation)
+		})
+	}
+	waiting := dial(t, "tcp", address)
+	waiting.send(`{"type":"ping"}`)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			if _, errs, code := s.antano("status"); code != 0 {
+				t.Errorf("status: %d, %s", code, errs)
+			}
+		}
+	}()
+	for range 3 {
+		if out, errs, code := s.antano("upgrade"); code != 0 {
+			t.Fatalf("upgrade: %d\n%s%s", code, out, errs)
+		}
+	}
+	cancel()
+	<-done
+	waiting.receive().want(t, "type", "pong")
+	if p := s.service("t"); p.Address != address || p.Processes[0].Generation != 3 || s.pidsByID()[2] != udp {
+		t.Errorf("after the upgrade: %+v", p)
+	}
+	inherited, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.pidsByID()[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range inherited {
+		if to, _ := os.Readlink(fd); strings.HasSuffix(to, "/lock") {
+			t.Errorf("a process has inherited %s", to)
+		}
+	}
+	s.stop()
 }

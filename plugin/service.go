@@ -71,7 +71,9 @@ type Host interface {
 	HandlerTimeout() time.Duration
 	// Identity says which process this is.
 	Identity() shared.Identity
-	// Logger writes to the manager's log, tagged with the identity.
+	// Logger writes to the manager's log, tagged with the identity. It never waits: what
+	// a manager that hangs, or is gone, does not read is dropped and counted, beyond
+	// 256 KiB. A print to os.Stderr or os.Stdout waits, from 64 KiB on.
 	Logger() *slog.Logger
 	// Sockets are the inherited sockets, already bound and listening. They stay
 	// the manager's: duplicate before closing, and never clear O_NONBLOCK.

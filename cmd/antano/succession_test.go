@@ -2,12 +2,15 @@ package main_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/antano/antano/internal/testserver"
 )
 
 const lossServices = `
@@ -165,5 +168,60 @@ func TestSuccessorFindsRubbish(t *testing.T) {
 		})
 		dial(t, "tcp", next.service("t").Address).whoami()
 		next.stop()
+	}
+}
+
+// TestSecondManager is refused beside one that lives, and beside one that is adopting
+// what another left; both times nothing happens to the first.
+func TestSecondManager(t *testing.T) {
+	t.Parallel()
+	s := start(t, lossServices)
+	before := s.pidsByID()
+	refused := func() {
+		t.Helper()
+		out, errs, code := s.antano("run", "-d", "--params", s.Params)
+		if code != 1 || out != "" || !strings.Contains(errs, s.runtimeDir()) {
+			t.Errorf("a second manager: %d, %q, %q", code, out, errs)
+		}
+	}
+	refused()
+	if after := s.pidsByID(); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("processes %v, were %v", after, before)
+	}
+	stopped := s.service("t").Processes[0].PID
+	s.kill()
+	if err := testserver.Freeze(stopped); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Kill(stopped, syscall.SIGCONT)
+	next := s.successor()
+	started := make(chan error, 1)
+	go func() { started <- next.Start() }()
+	defer func() {
+		if err := next.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	eventually(t, "the successor has begun", func() bool {
+		c, err := net.Dial("unix", filepath.Join(s.runtimeDir(), "relay.sock"))
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	refused()
+	select {
+	case err := <-started:
+		t.Fatalf("the successor did not wait: %v", err)
+	default:
+	}
+	if err := syscall.Kill(stopped, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	if after := next.pidsByID(); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("processes %v, were %v", after, before)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -25,8 +26,8 @@ import (
 const (
 	// maxRPC is the largest message of the control plane, both ways.
 	maxRPC = 16 << 20
-	// answerTime is how long an exit waits for the answer that announced it, and for the
-	// line of the log that says why.
+	// answerTime is how long an exit waits for the answer that announced it, and for who
+	// reads the log.
 	answerTime = 100 * time.Millisecond
 	// drainTime and stopTime bound what SIGTERM asks for.
 	drainTime = 10 * time.Second
@@ -37,6 +38,7 @@ const (
 type program struct {
 	process *Process
 	log     *slog.Logger
+	lines   io.Writer // what log writes to
 	stdout  *os.File
 	stderr  *os.File
 	server  atomic.Pointer[grpc.Server]
@@ -54,13 +56,16 @@ func Main(s Service) {
 	if err != nil {
 		fatal(stderr, err)
 	}
-	log := slog.New(slog.NewJSONHandler(stderr, nil))
-	p := &program{process: New(s, in, log), log: log, stdout: stdout, stderr: stderr, ending: make(chan int, 1)}
+	lines, closeLog := newLogWriter(stderr)
+	log := slog.New(slog.NewJSONHandler(lines, nil))
+	p := &program{process: New(s, in, log), log: log, lines: lines, stdout: stdout, stderr: stderr, ending: make(chan int, 1)}
 	terminate := make(chan os.Signal, 2)
 	signal.Notify(terminate, syscall.SIGTERM)
 	served := make(chan struct{})
 	go func() { p.serve(); close(served) }()
-	os.Exit(p.run(terminate, p.lifeline(in.Lifeline), served))
+	code := p.run(terminate, p.lifeline(in.Lifeline), served)
+	closeLog(answerTime)
+	os.Exit(code)
 }
 
 // fatal ends a process that cannot serve.
@@ -81,7 +86,7 @@ func (p *program) serve() {
 			p.server.Store(s)
 			return s
 		},
-		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Error, Output: p.stderr, JSONFormat: true}),
+		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Error, Output: p.lines, JSONFormat: true}),
 	})
 }
 
@@ -150,16 +155,15 @@ func (p *program) unserved() int {
 
 // terminate drains, unless it is asked twice, and stops.
 func (p *program) terminate(again <-chan os.Signal) int {
-	go p.log.Info("terminating: drain and stop")
+	p.log.Info("terminating: drain and stop")
 	return p.drain(again)
 }
 
 // alone is the end of a process that has served on without a manager for as long as it
 // was to.
 func (p *program) alone(err error, again <-chan os.Signal) int {
-	written := p.say("draining: " + err.Error())
+	p.log.Error("draining: " + err.Error())
 	p.drain(again)
-	p.await(written)
 	return 1
 }
 
@@ -187,33 +191,16 @@ func (p *program) drain(again <-chan os.Signal) int {
 	return p.stop()
 }
 
-// lost is the end of a process whose manager is gone or has cut it off. Nobody may be
-// reading its log any more, so nothing here waits for that.
+// lost is the end of a process whose manager is gone or has cut it off.
 func (p *program) lost(err error) int {
 	exitAfter(stopTime + time.Second)
-	written := p.say("stopping: " + err.Error())
+	p.log.Error("stopping: " + err.Error())
 	p.stop()
-	p.await(written)
 	return 1
 }
 
-// say logs why the process ends, without waiting for that.
-func (p *program) say(why string) (written <-chan struct{}) {
-	done := make(chan struct{})
-	go func() { p.log.Error(why); close(done) }()
-	return done
-}
-
-// await gives a line of the log that is under way a moment to get out.
-func (p *program) await(written <-chan struct{}) {
-	select {
-	case <-written:
-	case <-time.After(answerTime):
-	}
-}
-
-// exitAfter ends the process whatever hangs: a write of the log, for one, when the
-// FIFO is full and its reader gone.
+// exitAfter ends the process whatever hangs: a print of the service to its standard error,
+// for one, when the FIFO is full and its reader gone.
 func exitAfter(d time.Duration) { time.AfterFunc(d, func() { os.Exit(1) }) }
 
 // stop stops the service, which may not heed its context.

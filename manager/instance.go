@@ -76,9 +76,9 @@ func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *insta
 		Files: w.service.files(sp), StartTimeout: sp.params.Timeouts.Start,
 		Stdout: func(r io.Reader) { i.logs.read("stdout", r) },
 		Stderr: func(r io.Reader) { i.logs.read("stderr", r) },
-		Answered: func(p *launch.Process) {
+		Forked: func(p *launch.Process) {
 			w.launched(i, p)
-			i.saved = s.keeper.save() // while the control plane is connected
+			i.saved = s.keeper.save() // while it starts
 		},
 	})
 	if err != nil {

@@ -53,7 +53,8 @@ func Attach(running Running) (_ *Process, err error) {
 		return nil, err
 	}
 	r := newRun(context.Background(), spec, out)
-	r.child, r.uid, r.socket = c, uid, running.Socket
+	r.child, r.uid = c, uid
+	r.served.Store(&running.Socket)
 	p := &Process{run: r}
 	cc, err := grpc.NewClient("passthrough:///"+running.Socket,
 		append(r.dialOptions(&p.conns), grpc.WithTransportCredentials(insecure.NewCredentials()))...)

@@ -64,7 +64,7 @@ func (r *run) dialOptions(c *conns) []grpc.DialOption {
 // launched made it.
 func (r *run) dial(ctx context.Context) (net.Conn, error) {
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", r.socket)
+	conn, err := d.DialContext(ctx, "unix", r.socket())
 	if err != nil {
 		return nil, err
 	}
@@ -86,11 +86,11 @@ func (r *run) proves(conn *net.UnixConn) error {
 		cred, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
 	if err = errors.Join(err, failed); err != nil {
-		return fmt.Errorf("ask who serves %s: %w", r.socket, err)
+		return fmt.Errorf("ask who serves %s: %w", r.socket(), err)
 	}
 	group, err := unix.Getpgid(int(cred.Pid))
 	if err != nil || group != r.child.pid || int(cred.Uid) != r.uid {
-		return fmt.Errorf("socket %s is served by pid %d of uid %d, which is not the plugin that was launched", r.socket, cred.Pid, cred.Uid)
+		return fmt.Errorf("socket %s is served by pid %d of uid %d, which is not the plugin that was launched", r.socket(), cred.Pid, cred.Uid)
 	}
 	return nil
 }

@@ -49,8 +49,8 @@ func (p *Process) StartedAt() time.Time { return p.run.child.started }
 // tells the process from a later one with its pid.
 func (p *Process) StartTime() uint64 { return p.run.child.startTime }
 
-// Socket is the path of the control plane.
-func (p *Process) Socket() string { return p.run.socket }
+// Socket is the path of the control plane; empty until the plugin has said it.
+func (p *Process) Socket() string { return p.run.socket() }
 
 // Done is closed when the process has exited, is reaped, and what it printed has
 // been read as far as it is to be had within 0.4 s.

@@ -38,6 +38,37 @@ func startRequest() control.Start {
 	return s
 }
 
+// TestForked looks at a process that has not said anything yet.
+func TestForked(t *testing.T) {
+	for _, mode := range []string{"good", "wrong-version"} {
+		s := spec(t, mode)
+		pid, told := 0, 0
+		s.Forked = func(p *Process) {
+			told++
+			pid = p.PID()
+			if !IsRunning(pid, p.StartTime()) {
+				t.Errorf("%s: pid %d does not run", mode, pid)
+			}
+			if at := p.Socket(); at != "" {
+				t.Errorf("%s: serves on %s before its handshake", mode, at)
+			}
+		}
+		p, err := Start(t.Context(), s)
+		if told != 1 || pid == 0 {
+			t.Errorf("%s: told %d times, pid %d", mode, told, pid)
+		}
+		if err != nil {
+			continue
+		}
+		if p.PID() != pid || filepath.Dir(p.Socket()) != s.Dir {
+			t.Errorf("%s: pid %d was %d, serves on %q", mode, p.PID(), pid, p.Socket())
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestLifeOfAProcess(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	ctx := context.Background()

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -32,9 +33,10 @@ type run struct {
 	start error
 
 	child  *child
-	uid    int         // that it runs as
-	disarm func() bool // ends the hold of ctx on the process; false when it has ended it
-	socket string      // of the plugin, once the handshake is done
+	uid    int                    // that it runs as
+	disarm func() bool            // ends the hold of ctx on the process; false when it has ended it
+	forked func()                 // is told of the child; may be nil
+	served atomic.Pointer[string] // the plugin's socket, once the handshake is done
 	// life ends when the child is reaped and its output read.
 	life    context.Context
 	endLife context.CancelFunc
@@ -85,6 +87,9 @@ func (r *run) fork(handshake []string) error {
 	r.out.run()
 	r.disarm = context.AfterFunc(r.ctx, c.kill)
 	r.watch()
+	if r.forked != nil {
+		r.forked()
+	}
 	return nil
 }
 
@@ -123,6 +128,14 @@ func (r *run) Kill(ctx context.Context) error {
 	return r.Wait(ctx)
 }
 
+// socket is empty before the handshake.
+func (r *run) socket() string {
+	if s := r.served.Load(); s != nil {
+		return *s
+	}
+	return ""
+}
+
 // Stdout is the line of the handshake, then nothing until the exit.
 func (r *run) Stdout() io.ReadCloser { return r.out.lines }
 
@@ -148,7 +161,7 @@ func (r *run) PluginToHost(network, address string) (string, string, error) {
 	if network != "unix" {
 		return "", "", errors.New("only Unix sockets are used")
 	}
-	r.socket = address
+	r.served.Store(&address)
 	return network, address, nil
 }
 

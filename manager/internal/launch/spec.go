@@ -46,10 +46,9 @@ type Spec struct {
 	Env []string
 	// Execution says as whom the plugin runs. Dir must be that user's.
 	Execution Execution
-	// Answered is called by Start once the plugin has said where it serves: all but
-	// the remote calls of the Process can be used. Start connects when it returns, and
-	// may still fail. May be nil.
-	Answered func(*Process)
+	// Forked is called by Start as soon as there is a process: what needs no control
+	// plane can be asked of it. Start may still fail. It must not block; may be nil.
+	Forked func(*Process)
 	// StartTimeout bounds Start; 0 is 10 s.
 	StartTimeout time.Duration
 	// Stdout and Stderr are given what the plugin prints (Stdout: after the line of

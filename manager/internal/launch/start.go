@@ -42,6 +42,9 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		return nil, &Error{Path: spec.Path, Err: err}
 	}
 	p := &Process{run: newRun(ctx, &spec, out)}
+	if spec.Forked != nil {
+		p.run.forked = func() { spec.Forked(p) }
+	}
 	p.client = plugin.NewClient(p.config())
 	if err := p.connect(); err != nil {
 		return nil, p.failed(ctx, err)
@@ -70,12 +73,6 @@ func (p *Process) config() *plugin.ClientConfig {
 
 // connect does the handshake and opens the control plane.
 func (p *Process) connect() error {
-	if _, err := p.client.Start(); err != nil {
-		return err
-	}
-	if f := p.run.spec.Answered; f != nil {
-		f(p)
-	}
 	protocol, err := p.client.Client()
 	if err != nil {
 		return err

@@ -121,8 +121,7 @@ func (i *instance) Start(ctx context.Context) error {
 		return ctx.Err()
 	}
 	svc := i.w.service
-	params, processes := i.spec.plan.Params, len(svc.processes())
-	params.Limits.MaxClients = share(params.Limits.MaxClients, processes, i.w.index)
+	params := i.spec.plan.Params
 	err := i.proc.Start(ctx, launch.Request{
 		Identity: shared.Identity{ServerID: svc.server.plan.ServerID, ServiceID: params.ID, Service: params.Name, ProcessID: i.w.id, Generation: i.gen},
 		Params:   params, RelaySocket: svc.server.dir.Socket(runtimedir.Relay), Secret: i.secret,
@@ -152,16 +151,6 @@ func (i *instance) await(ctx context.Context, up <-chan struct{}) error {
 
 // row is the instance's own in the share page.
 func (i *instance) row() int { return rowsOf(i.w.index) + i.half }
-
-// share is the part of a bound that row i of n has, at least 1; otherwise the parts
-// add up to all of it.
-func share(all, n, i int) int {
-	part := all / n
-	if i < all%n {
-		part++
-	}
-	return max(part, 1)
-}
 
 func (i *instance) Drain(ctx context.Context, deadline time.Time) error {
 	i.link.Drain()

@@ -60,8 +60,8 @@ type SlotReader interface {
 // Host is the manager as a service sees it. All methods are safe for concurrent use
 // from Start until Stop returns.
 type Host interface {
-	// Params is the service's row with every default filled in; MaxClients is this
-	// process's part.
+	// Params is the service's row with every default filled in; MaxClients is of all
+	// processes together.
 	Params() shared.ServiceParams
 	// PushBack is how long a message may be held back for a full destination (params
 	// `push_back`); 0: not at all.
@@ -87,8 +87,8 @@ type Host interface {
 	// pass_through_message.
 	PassThroughMessage(ctx context.Context, to shared.Address, processID int, message any) (shared.Receipt, error)
 	// AboveShare reports whether this process has more clients than its part of
-	// what all ready processes of the service have: a listener then leaves the next
-	// connection to its siblings for a moment.
+	// what all ready processes of the service have, or the service has all it may
+	// have: a listener then leaves the next connection to its siblings for a moment.
 	AboveShare() bool
 	// CountDrop counts what a transport discarded before it became a client's
 	// message. Source: docs/control.md "Process".

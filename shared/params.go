@@ -37,8 +37,8 @@ const (
 	SocketSeqpacket = "seqpacket"
 )
 
-// Limits bounds what a service may hold. Sizes are bytes; MaxClients is per
-// service in params and already divided over the processes in what a plugin gets.
+// Limits bounds what a service may hold. Sizes are bytes; MaxClients is of
+// all processes of the service together.
 type Limits struct {
 	MaxMessageBytes   int           `json:"max_message_bytes"`
 	MaxClients        int           `json:"max_clients"`

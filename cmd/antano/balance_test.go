@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/antano/antano/manager"
 )
 
 // TestBalance connects 1000 idle clients to a service of four processes: none has
@@ -91,6 +93,21 @@ active_service:
 	in[0].conn.Close()
 	eventually(t, "there is room again", func() bool { return s.service("tcp").Processes[0].Clients == 2 })
 	dial(t, "tcp", address).ask(`{"type":"ping"}`).want(t, "type", "pong")
+	s.must("scale", "tcp=3")
+	for range 10 {
+		dial(t, "tcp", address).receive().want(t, "type", "error", "code", "overloaded")
+	}
+	in[1].conn.Close()
+	eventually(t, "there is room again", func() bool { return clientsOf(s.service("tcp")) == 2 })
+	dial(t, "tcp", address).ask(`{"type":"ping"}`).want(t, "type", "pong")
+	dial(t, "tcp", address).receive().want(t, "type", "error", "code", "overloaded")
+}
+
+func clientsOf(svc manager.ServiceStatus) (n uint64) {
+	for _, p := range svc.Processes {
+		n += p.Clients
+	}
+	return n
 }
 
 // TestReadyLines prints one line per service, with the port that the kernel chose.

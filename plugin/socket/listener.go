@@ -158,7 +158,7 @@ func (l *listener) end() {
 func (l *listener) acceptNext() (conn int, from unix.Sockaddr, err error) {
 	leave := false
 	rerr := l.raw.Read(func(fd uintptr) bool {
-		if leave = l.crowded(); leave {
+		if leave = l.service.host.AboveShare(); leave {
 			return readable(int(fd))
 		}
 		conn, from, err = acceptNow(int(fd))
@@ -171,11 +171,6 @@ func (l *listener) acceptNext() (conn int, from unix.Sockaddr, err error) {
 		return conn, from, err
 	}
 	return l.acceptLate()
-}
-
-// crowded reports whether the next connection should go to a sibling.
-func (l *listener) crowded() bool {
-	return l.service.host.AboveShare() || l.service.clients.Load() >= int64(l.service.params.Limits.MaxClients)
 }
 
 // acceptLate takes the connection that no sibling took within siblingPause.

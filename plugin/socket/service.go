@@ -37,7 +37,6 @@ type SocketService struct {
 	partial  budget
 	done     chan struct{}
 
-	clients   atomic.Int64 // stream clients
 	lingering atomic.Int64 // refused connections that may still read their answer
 	calls     calls
 	tasks     sync.WaitGroup

@@ -87,10 +87,8 @@ func (s *SocketService) connect(conn int, from unix.Sockaddr) {
 
 // begin reads a client's connection from now on, or closes it when the service has closed.
 func (s *SocketService) begin(c *stream) bool {
-	s.clients.Add(1)
 	if !s.own(c) {
 		c.file.Close()
-		s.clients.Add(-1)
 		return false
 	}
 	go c.run()

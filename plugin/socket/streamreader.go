@@ -20,7 +20,6 @@ const retryMoved = time.Millisecond
 // run reads until the end of the connection.
 func (c *stream) run() {
 	defer c.service.disown(c)
-	defer c.service.clients.Add(-1)
 	defer c.decoder.release()
 	cause := c.serve()
 	c.gate.end()

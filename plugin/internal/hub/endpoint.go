@@ -98,12 +98,12 @@ func (e *Endpoint) Connect(address string, w Writer) (*Client, error) {
 	switch {
 	case h.draining || h.left:
 		return nil, shared.Errorf(shared.CodeShuttingDown, "the service is shutting down; connect again later")
-	case len(h.clients) >= h.cfg.Params.Limits.MaxClients:
-		return nil, shared.Errorf(shared.CodeOverloaded, "the service has its %d clients (max_clients); connect again later", len(h.clients))
 	case !ok:
 		return nil, shared.Errorf(shared.CodeOverloaded, "no client id is free yet; connect again in a moment")
+	case !h.page.Enter(h.cfg.Params.Limits.MaxClients):
+		return nil, shared.Errorf(shared.CodeOverloaded, "the service has its %d clients (max_clients); connect again later", h.cfg.Params.Limits.MaxClients)
 	}
-	h.insert(c)
+	h.clients[c.id] = c
 	if keep {
 		h.register(c, kept)
 	}

@@ -114,8 +114,11 @@ func (h *Hub) Identity() shared.Identity { return h.cfg.Identity }
 // Logger returns the log.
 func (h *Hub) Logger() *slog.Logger { return h.log }
 
-// AboveShare reports whether this process has more clients than its part.
-func (h *Hub) AboveShare() bool { return h.page.AboveShare() }
+// AboveShare reports whether this process has more clients than its part, or the service
+// has all it may have.
+func (h *Hub) AboveShare() bool {
+	return h.page.AboveShare() || h.page.Full(h.cfg.Params.Limits.MaxClients)
+}
 
 // CountDrop counts what was discarded before it became a client's message.
 func (h *Hub) CountDrop(code shared.Code, n int) { h.page.Drop(code, n) }

@@ -121,15 +121,41 @@ func (p *Page) Counts() (clients, messagesIn, messagesOut, bytesIn, bytesOut uin
 	return r.clients.Load(), r.messagesIn.Load(), r.messagesOut.Load(), r.bytesIn.Load(), r.bytesOut.Load()
 }
 
-// AboveShare reports whether our process has more clients than its part of what
-// all serving processes have.
-func (p *Page) AboveShare() bool {
-	var total, processes uint64
+// Enter counts one client more, unless the service has most of them already.
+func (p *Page) Enter(most int) bool {
+	p.AddClients(1) // first, so that of two processes that take the last one both do not
+	if p.total() <= uint64(most) {
+		return true
+	}
+	p.AddClients(-1)
+	return false
+}
+
+// Full reports whether the service has most clients.
+func (p *Page) Full(most int) bool { return p.total() >= uint64(most) }
+
+// total is how many clients all processes have.
+func (p *Page) total() (n uint64) {
+	for i := range p.inUse() {
+		n += p.rows[i].clients.Load()
+	}
+	return n
+}
+
+// inUse are the rows that are.
+func (p *Page) inUse() []row {
 	used := p.rows[0].used.Load()
 	if used == 0 {
 		used = uint64(p.used)
 	}
-	for i := range p.rows[:min(used, uint64(len(p.rows)))] {
+	return p.rows[:min(used, uint64(len(p.rows)))]
+}
+
+// AboveShare reports whether our process has more clients than its part of what
+// all serving processes have.
+func (p *Page) AboveShare() bool {
+	var total, processes uint64
+	for i := range p.inUse() {
 		if r := &p.rows[i]; r.state.Load() == serving {
 			processes++
 			total += r.clients.Load()

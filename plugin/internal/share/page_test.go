@@ -2,6 +2,8 @@ package share
 
 import (
 	"encoding/binary"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 
@@ -133,6 +135,42 @@ func TestRowsInUse(t *testing.T) {
 			t.Errorf("%d rows in use: AboveShare() = %v, want %v", used, got, want)
 		}
 	}
+}
+
+// All rows in use count against the most that a service may have, also those of processes
+// that take no more; of two that take the last one no more than one does.
+func TestEnter(t *testing.T) {
+	fd := memfd(t, 3)
+	a, b := open(t, fd, 0, 2), open(t, fd, 1, 2)
+	late := open(t, fd, 2, 3)
+	late.AddClients(5) // not in use
+	a.Serve(true)
+	if !a.Enter(3) || !b.Enter(3) || a.Full(3) || !b.Enter(3) || !a.Full(3) {
+		t.Fatal("there is no room for 3")
+	}
+	if a.Enter(3) || b.Enter(3) {
+		t.Error("there is room for 4")
+	}
+	b.AddClients(-1)
+	if !a.Enter(3) {
+		t.Error("there is no room for a third")
+	}
+	var in atomic.Int32
+	var all sync.WaitGroup
+	for _, p := range []*Page{a, b} {
+		all.Go(func() {
+			for range 1000 {
+				if p.Enter(4) {
+					if in.Add(1) > 1 {
+						t.Error("two took the last place")
+					}
+					in.Add(-1)
+					p.AddClients(-1)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestOpenRefuses(t *testing.T) {

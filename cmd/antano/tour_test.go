@@ -26,8 +26,8 @@ func TestTour(t *testing.T) {
 	for _, m := range tourBlock.FindAllStringSubmatch(string(readme), -1) {
 		steps[m[1]] = m[2]
 	}
-	if len(steps) != 4 {
-		t.Fatalf("the README has %d tour steps, not 4", len(steps))
+	if len(steps) != 5 {
+		t.Fatalf("the README has %d tour steps, not 5", len(steps))
 	}
 	for _, tool := range []string{"bash", "nc", "socat", "python3"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -87,9 +87,15 @@ func TestTour(t *testing.T) {
 		t.Error("the sibling was restarted too")
 	}
 	shell.run(t, steps["send"])
-	if n := strings.Count(seen.String(), "from the shell"); n != 2 {
-		eventually(t, "nc is still connected", func() bool { return strings.Count(seen.String(), "from the shell") == 2 })
+	eventually(t, "nc is still connected", func() bool { return strings.Count(seen.String(), "from the shell") == 2 })
+	live := shell.run(t, steps["live"])
+	for _, says := range []string{"scale tcp=4: done", "restart tcp/3: done", "scale tcp=2: done", "nothing changes", "killed by SIGKILL"} {
+		if !strings.Contains(live, says) {
+			t.Errorf("live control printed no %q:\n%s", says, live)
+		}
 	}
+	shell.run(t, steps["send"])
+	eventually(t, "nc is connected after a restart", func() bool { return strings.Count(seen.String(), "from the shell") == 3 })
 }
 
 // shell runs README commands in a directory with bin/antano in it.

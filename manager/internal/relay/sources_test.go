@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/antano/antano/shared"
 	"github.com/antano/antano/shared/wire"
@@ -30,6 +31,7 @@ func (f *fake) assigned(slots uint64) map[int64][]int64 {
 	go func() { done <- f.link.AssignSlots(ctx, slots) }()
 	restored := make(map[int64][]int64)
 	var last int64
+	f.conn.SetReadDeadline(time.Now().Add(patience)) // that of the last frame may be over
 	for {
 		fr, err := f.in.Next()
 		if err != nil {

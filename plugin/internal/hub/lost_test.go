@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/antano/antano/shared"
 	"github.com/antano/antano/shared/wire"
 )
 
@@ -38,6 +39,13 @@ func TestOnLost(t *testing.T) {
 		}
 		x.relay.do(func() { x.OnResult(&wire.Result{Token: sent[2].Token, Delivered: 1}) })
 		p.expect(`{"type":"receipt","id":3,"delivered":1}`)
+		if n := x.page.Drops(shared.CodeProcessLost); n != 0 {
+			t.Errorf("%d that were answered are counted too", n)
+		}
+		x.relay.do(func() { x.OnUnread(4) })
+		if n := x.page.Drops(shared.CodeProcessLost); n != 4 {
+			t.Errorf("%d counted, 4 were lost", n)
+		}
 	})
 }
 

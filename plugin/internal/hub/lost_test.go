@@ -43,6 +43,7 @@ func TestOnLost(t *testing.T) {
 			t.Errorf("%d that were answered are counted too", n)
 		}
 		x.relay.do(func() { x.OnUnread(4) })
+		synctest.Wait()
 		if n := x.page.Drops(shared.CodeProcessLost); n != 4 {
 			t.Errorf("%d counted, 4 were lost", n)
 		}

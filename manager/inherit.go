@@ -1,11 +1,11 @@
 package manager
 
 import (
+	"context"
 	"errors"
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/antano/antano/manager/internal/control"
 	"github.com/antano/antano/manager/internal/listener"
 	"github.com/antano/antano/manager/internal/runtimedir"
 )
@@ -54,15 +54,13 @@ func (s *Server) inheritanceOf(a *assembly) *inheritance {
 	if in == nil || a.old != nil {
 		return nil
 	}
-	if in.group != nil || in.state.Address == "" {
-		a.like = &spec{group: in.group, bound: in.state.Address}
-	}
-	if len(in.state.IDs) > 0 && in.state.Running > 0 {
+	a.like = in.sockets()
+	if len(in.state.IDs) > 0 {
 		a.known, a.last, a.restarts = in.state.IDs, in.state.Last, make(map[int]int)
+		a.adopted, a.retired, a.stopped = len(in.state.IDs) > len(in.state.Retired), in.state.Retired, in.state.Stopped
 		for _, p := range in.state.Processes {
 			a.restarts[p.ID] = p.Restarts
 		}
-		a.row.Params.Processes = in.state.Running
 		for _, h := range in.heirs { // the state machine begins the next one
 			a.last[h.was.ID] = h.was.Generation - 1
 		}
@@ -101,9 +99,6 @@ func (s *Server) bequeath(svc *Service, in *inheritance) {
 		i.watch.Go(i.watchLink)
 		h.link.SetReady(true)
 	}
-	if len(in.heirs) > 0 && in.state.Config != svc.spec().fingerprint() {
-		s.changed = append(s.changed, svc)
-	}
 }
 
 // takeHeir is the adopted instance of a generation, once.
@@ -118,12 +113,13 @@ func (w *worker) takeHeir(generation int) *instance {
 	return i
 }
 
-// renew replaces the processes of services whose row or plugin is not what they were
-// launched from.
+// renew applies what is different in params and plugins from what the predecessor ran.
 func (s *Server) renew() {
-	for _, svc := range s.changed {
-		if _, err := (backend{s}).Operate(control.Order{Verb: control.Restart, Service: svc.plan().Params.Name}); err != nil {
-			s.cfg.Logger.Error("a service is not renewed; restart it", "service", svc.plan().Params.Name, "err", err)
-		}
+	if !s.changed {
+		return
+	}
+	_, err := s.operations.begin("reload", func(ctx context.Context, op *operation) error { return s.reload(ctx, op, false, true) })
+	if err != nil {
+		s.cfg.Logger.Error("what is different since the last manager is not applied; reload", "err", err)
 	}
 }

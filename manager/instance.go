@@ -43,6 +43,9 @@ type instance struct {
 // launch starts a generation of the worker's process. With an error nothing is left.
 func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *instance, err error) {
 	s, p := w.service.server, sp.plan.Params
+	if sp.binary == nil {
+		return nil, fmt.Errorf("process %s cannot be started: the row or the plugin of its service is not what it was; reload", w)
+	}
 	uid, gid := sp.plan.execution.ids()
 	i := &instance{w: w, spec: sp, gen: generation, failed: make(chan error, 1), closing: make(chan struct{})}
 	if _, err := rand.Read(i.secret[:]); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/antano/antano/manager/internal/event"
 	"github.com/antano/antano/manager/internal/launch"
+	"github.com/antano/antano/manager/internal/params"
 	"github.com/antano/antano/manager/internal/runtimedir"
 )
 
@@ -84,6 +85,9 @@ func (s *Server) state() runtimedir.State {
 		st.Services = append(st.Services, svc.state())
 	}
 	st.Plugins = statePlugins()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.LastProcess = s.lastProcessID
 	return st
 }
 
@@ -93,17 +97,26 @@ func (s *Service) state() runtimedir.StateService {
 	s.mu.Unlock()
 	st := runtimedir.StateService{
 		ID: sp.plan.Params.ID, Type: sp.plan.Params.ServiceType, Name: sp.plan.Params.Name, Address: sp.bound,
-		Config: sp.fingerprint(), IDs: make([]int, len(workers)+len(retired)), Running: len(workers), Last: make(map[int]int),
+		Config: fingerprint(sp.plan, sp.params), IDs: make([]int, len(workers)+len(retired)), Last: make(map[int]int),
+		Path: sp.plan.Plugin.Path, SHA256: sp.plan.Plugin.SHA256, Params: encoded(sp.plan.Params), Description: encoded(sp.plan.Plugin.Description),
 	}
 	for _, w := range slices.Concat(workers, retired) {
 		status := w.process.Status()
 		st.IDs[w.index] = w.id
+		switch {
+		case w.leaving.Load() || slices.Contains(retired, w):
+			st.Retired = append(st.Retired, w.id)
+		case status.Held:
+			st.Stopped = append(st.Stopped, w.id)
+		}
 		st.Last[w.id] = status.Ref.Generation
 		for _, i := range w.launchedOnes() {
 			p := runtimedir.StateProcess{
 				ID: w.id, Generation: i.gen, PID: i.proc.PID(), StartTime: i.proc.StartTime(), StartedAt: i.proc.StartedAt(), Secret: i.secret[:],
 				Path: i.spec.plan.Plugin.Path, SHA256: i.spec.plan.Plugin.SHA256, Dir: s.server.dir.Process(w.id, i.half), Socket: i.proc.Socket(),
-				Row: i.row(), Ready: status.State == event.Ready && status.Ref.Generation == i.gen, Restarts: status.Restarts,
+				Row: i.row(), Restarts: status.Restarts, Config: fingerprint(i.spec.plan, i.spec.params),
+				Ready:    status.State == event.Ready && status.Ref.Generation == i.gen,
+				Draining: status.State == event.Draining || i.gen < status.Ref.Generation,
 			}
 			if p.StartTime != 0 { // else it has ended already
 				st.Processes = append(st.Processes, p)
@@ -114,13 +127,18 @@ func (s *Service) state() runtimedir.StateService {
 }
 
 // fingerprint tells what processes are launched from, but for how many there are.
-func (s *spec) fingerprint() string {
-	p := s.plan.Params
+func fingerprint(row PlannedService, global *params.Params) string {
+	p := row.Params
 	p.Processes = 0
-	b, err := json.Marshal(p)
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256(append(b, s.plan.Plugin.SHA256...))
+	sum := sha256.Sum256(encoded([]any{p, row.Plugin.SHA256, row.execution.Execution, row.execution.env, global.PushBack, global.Timeouts.Handler, global.AdoptionWindow}))
 	return hex.EncodeToString(sum[:])
+}
+
+// encoded is JSON of what can be encoded: it was decoded.
+func encoded(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	return b
 }

@@ -21,12 +21,13 @@ func (s *Server) beginReload(dryRun bool) (*operation, error) {
 	if dryRun {
 		name = "reload --dry-run"
 	}
-	return s.operations.begin(name, func(ctx context.Context, op *operation) error { return s.reload(ctx, op, dryRun) })
+	return s.operations.begin(name, func(ctx context.Context, op *operation) error { return s.reload(ctx, op, dryRun, false) })
 }
 
 // reload validates everything, says what would change, binds what is new, and only then
-// changes anything.
-func (s *Server) reload(ctx context.Context, op *operation, dryRun bool) error {
+// changes anything. A successor leaves services the number of processes that they have,
+// unless params name another one than they did.
+func (s *Server) reload(ctx context.Context, op *operation, dryRun, successor bool) error {
 	next, err := loadPlan(ctx, s.cfg)
 	if err != nil {
 		return err
@@ -35,6 +36,9 @@ func (s *Server) reload(ctx context.Context, op *operation, dryRun bool) error {
 		return configError{fmt.Errorf("params are about server %d now, and this is server %d; add its row again, or stop and run again", next.ServerID, s.plan.ServerID)}
 	}
 	changes := diff(s.describeRunning(), s.withInternal(next), next.params)
+	if successor {
+		s.keepNumbers(changes)
+	}
 	r := newReloading(s, op, next.params)
 	r.claim(changes)
 	none := true
@@ -65,11 +69,20 @@ func (s *Server) reload(ctx context.Context, op *operation, dryRun bool) error {
 	return nil
 }
 
+func (s *Server) keepNumbers(changes []change) {
+	for i := range changes {
+		c := &changes[i]
+		if svc := s.service(c.row.Params.ID); svc != nil && svc.plan().Params.Processes == c.row.Params.Processes {
+			c.to = c.from
+		}
+	}
+}
+
 // describeRunning says what runs.
 func (s *Server) describeRunning() (all []found) {
 	for _, svc := range s.snapshot() {
 		sp, workers := svc.spec(), svc.processes()
-		mixed := slices.ContainsFunc(workers, func(w *worker) bool { return w.runs() != sp })
+		mixed := slices.ContainsFunc(workers, func(w *worker) bool { return w.runs() != sp }) || sp.stale
 		all = append(all, found{row: sp.plan, params: sp.params, processes: len(workers), mixed: mixed, bound: sp.bound})
 	}
 	return all
@@ -108,6 +121,9 @@ func (s *Server) dismiss(ctx context.Context, op *operation, svc *Service, keep 
 	sp := svc.spec()
 	if !keep[sp.group] {
 		svc.refuse()
+	}
+	for _, w := range svc.processes() {
+		w.leaving.Store(true)
 	}
 	if err := each(svc.processes(), func(w *worker) error { return w.process.Stop(ctx) }); err != nil {
 		return fmt.Errorf("stop service %s: %w", sp.plan.Params.Name, err)

@@ -93,6 +93,12 @@ func (s *Service) grow(ctx context.Context, op *operation, n int) error {
 	return errors.Join(err, s.remove(ctx, unready))
 }
 
+// held reports whether every process was stopped by command, or is to be, at a time at
+// which others may not have begun.
+func (s *Service) held() bool {
+	return !slices.ContainsFunc(s.processes(), func(w *worker) bool { return !w.process.Status().Held })
+}
+
 // stopped reports whether every process was stopped by command.
 func (s *Service) stopped() bool {
 	return !slices.ContainsFunc(s.processes(), func(w *worker) bool { return !w.stopped() })
@@ -144,7 +150,9 @@ func (s *Service) retire(ctx context.Context, op *operation, w *worker) error {
 // remove stops processes and takes them out of the service; their ids stay its own.
 func (s *Service) remove(ctx context.Context, workers []*worker) error {
 	err := each(workers, func(w *worker) error {
+		w.leaving.Store(true)
 		if err := w.process.Stop(ctx); err != nil {
+			w.leaving.Store(false)
 			return fmt.Errorf("remove process %s: %w", w, err)
 		}
 		w.end()

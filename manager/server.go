@@ -44,7 +44,7 @@ type Server struct {
 
 	predecessor runtimedir.State       // zero when there was none
 	inherited   map[int64]*inheritance // by service, until that takes it
-	changed     []*Service             // that run what they were launched from before
+	changed     bool                   // something is not what the predecessor ran
 	dismissed   sync.WaitGroup         // of processes that nobody wants
 
 	draining atomic.Bool
@@ -102,7 +102,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	s.takeOver(ctx, dismissed, keep)
 	defer s.closeServices()
 	var unusable []error // all of them: one run shows every address in use
-	for _, row := range s.plan.Services {
+	for _, row := range s.rows() {
 		svc, err := GetService(row, s)
 		if err != nil {
 			unusable = append(unusable, err)
@@ -230,7 +230,7 @@ func (s *Server) begin(svc *Service) {
 // has none. It returns early when ctx ends.
 func (s *Server) startUp(ctx context.Context) error {
 	for _, svc := range s.services {
-		if svc.settled(ctx) || ctx.Err() != nil {
+		if svc.held() || svc.settled(ctx) || ctx.Err() != nil {
 			continue
 		}
 		err := fmt.Errorf("service %s has no process that became ready: %s", svc.plan().Params.Name, svc.lastCause())
@@ -281,11 +281,11 @@ func (s *Server) snapshot() []*Service {
 // end with ctx. Without a unix plugin it is an error and the server goes on.
 // Source: the seed's start_internal_service.
 func StartInternalService(ctx context.Context, server *Server, running *sync.WaitGroup) (shared.ServiceParams, error) {
-	if server.plan == nil || server.plan.unix.Path == "" {
+	row := server.internalRow()
+	if row == nil {
 		return shared.ServiceParams{}, errors.New("there is no unix plugin; add antano-service-unix to a plugin directory")
 	}
-	row := internalService(server.plan.RuntimeDir, server.plan.ServerID, server.plan.unix, server.plan.params.Restart)
-	svc, err := GetService(row, server)
+	svc, err := GetService(*row, server)
 	if err != nil {
 		return row.Params, err
 	}
@@ -293,6 +293,17 @@ func StartInternalService(ctx context.Context, server *Server, running *sync.Wai
 	server.announce()
 	running.Go(func() { RunProcesses(ctx, []*Service{svc}) })
 	return row.Params, nil
+}
+
+// internalRow is the row of the internal service, nil without a plugin for it.
+func (s *Server) internalRow() *PlannedService {
+	if in := s.inherited[0]; in != nil {
+		return &in.row
+	}
+	if s.plan == nil {
+		return nil
+	}
+	return s.planned(0)
 }
 
 // drain stops the processes, but none of them before all have finished what they owe,

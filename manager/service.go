@@ -53,7 +53,10 @@ type assembly struct {
 	old    *Service // whose process ids it goes on with; nil: those of the row
 	held   bool     // its processes wait to be started
 
-	known    []int       // the process ids that a predecessor gave it; nil: none did
+	known    []int // the process ids that a predecessor gave it; nil: none did
+	adopted  bool  // and they are its processes, but for those that were scaled away
+	retired  []int
+	stopped  []int       // those that were stopped by command
 	last     map[int]int // the last generation of each
 	restarts map[int]int // those of each that ran
 }
@@ -76,8 +79,18 @@ func newService(a assembly, server *Server) (_ *Service, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.row.ProcessIDs = ids[:a.row.Params.Processes]
-	if s.current, err = newSpec(a.row, a.params, a.like, server.given); err != nil {
+	a.row.ProcessIDs = nil
+	for i, id := range ids {
+		if a.runs(i, id) {
+			a.row.ProcessIDs = append(a.row.ProcessIDs, id)
+		}
+	}
+	if in != nil && in.former {
+		s.current, err = in.spec(a, server)
+	} else {
+		s.current, err = newSpec(a.row, a.params, a.like, server.given)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if s.page = in.takePage(); s.page == nil {
@@ -90,8 +103,8 @@ func newService(a assembly, server *Server) (_ *Service, err error) {
 		return nil, fmt.Errorf("service %s: %w", a.row.Params.Name, err)
 	}
 	for i, id := range ids {
-		w := newWorker(s, id, i, s.current, pasts[id], a.held)
-		if i < a.row.Params.Processes {
+		w := newWorker(s, id, i, s.current, pasts[id], a.held || slices.Contains(a.stopped, id))
+		if a.runs(i, id) {
 			s.workers = append(s.workers, w)
 		} else {
 			s.retired = append(s.retired, w)
@@ -110,7 +123,10 @@ func (a assembly) ids(server *Server) (ids []int, pasts map[int]past, err error)
 		for _, id := range a.known {
 			pasts[id] = past{generation: a.last[id], restarts: a.restarts[id]}
 		}
-		return a.known, pasts, nil
+		if a.adopted {
+			return a.known, pasts, nil
+		}
+		ids = slices.Clone(a.known)
 	case a.old == nil && len(a.row.ProcessIDs) == a.row.Params.Processes:
 		return a.row.ProcessIDs, nil, nil
 	case a.old != nil:
@@ -128,6 +144,14 @@ func (a assembly) ids(server *Server) (ids []int, pasts map[int]past, err error)
 		ids = append(ids, id)
 	}
 	return ids, pasts, nil
+}
+
+// runs reports whether the i-th id is that of a process which is not scaled away.
+func (a assembly) runs(i, id int) bool {
+	if a.adopted {
+		return !slices.Contains(a.retired, id)
+	}
+	return i < a.row.Params.Processes
 }
 
 // spec is what new generations are launched from.

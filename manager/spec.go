@@ -19,9 +19,10 @@ import (
 type spec struct {
 	plan   PlannedService
 	params *params.Params  // what holds for the whole server
-	binary *catalog.Binary // the plugin that was described, whatever is at its path now
+	binary *catalog.Binary // the plugin that was described, whatever is at its path now; nil: nothing is launched
 	group  *listener.Group // nil for a service without sockets, and while it is stopped
 	bound  string          // the address of group, or what it was; empty without sockets
+	stale  bool            // adopted processes were launched from something else
 }
 
 // newSpec opens the plugin of a row. The sockets, bound or not, are those of another
@@ -32,17 +33,25 @@ func newSpec(row PlannedService, p *params.Params, like *spec, given *listener.G
 	if s.binary, err = row.Plugin.open(); err != nil {
 		return nil, err
 	}
+	if err := s.listen(like, given); err != nil {
+		return nil, errors.Join(err, s.binary.Close())
+	}
+	return s, nil
+}
+
+// listen gives s the sockets of another spec, or binds its own.
+func (s *spec) listen(like *spec, given *listener.Given) (err error) {
 	if like != nil {
 		s.group, s.bound = like.group, like.bound
-		return s, nil
+		return nil
 	}
-	if s.group, err = bind(row, given); err != nil {
-		return nil, errors.Join(fmt.Errorf("service %s: %w", row.Params.Name, err), s.binary.Close())
+	if s.group, err = bind(s.plan, given); err != nil {
+		return fmt.Errorf("service %s: %w", s.plan.Params.Name, err)
 	}
 	if s.group != nil {
 		s.bound = s.group.Address()
 	}
-	return s, nil
+	return nil
 }
 
 // bind opens the listening sockets of a row, or takes those that were given for it.
@@ -116,7 +125,7 @@ func drop(specs, stay []*spec) {
 			sp.group.Refuse()
 			sp.group.Close()
 		}
-		if !slices.ContainsFunc(stay, func(o *spec) bool { return o.binary == sp.binary }) {
+		if sp.binary != nil && !slices.ContainsFunc(stay, func(o *spec) bool { return o.binary == sp.binary }) {
 			_ = sp.binary.Close()
 		}
 	}

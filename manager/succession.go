@@ -19,20 +19,21 @@ const (
 
 // claim is what is known of one process when its fate is decided.
 type claim struct {
-	alive   bool // the pid is the process that was launched
-	ready   bool // it served, and was not draining
-	planned bool // its service is to run here, with this type and address, and this process
+	alive    bool // the pid is the process that was launched
+	ready    bool // it served, and was not draining
+	draining bool // it did: another generation took over, or it was stopped
+	planned  bool // its service goes on here, and this process in it
 }
 
 // decide is the adoption decision. One that was starting cannot be told from one that
-// hangs, and nobody else waits for its answer; one that drained has no clients to lose.
+// hangs, and nobody else waits for its answer; one that drained ends what it had begun.
 func (c claim) decide() fate {
 	switch {
 	case !c.alive:
 		return gone
-	case !c.ready:
+	case !c.ready && !c.draining:
 		return destroy
-	case !c.planned:
+	case !c.ready || !c.planned:
 		return dismiss
 	}
 	return adopt

@@ -13,14 +13,16 @@ func TestDecide(t *testing.T) {
 		claim
 		want fate
 	}{
-		{claim{false, false, false}, gone},
-		{claim{false, false, true}, gone},
-		{claim{false, true, false}, gone},
-		{claim{false, true, true}, gone},
-		{claim{true, false, false}, destroy},
-		{claim{true, false, true}, destroy},
-		{claim{true, true, false}, dismiss},
-		{claim{true, true, true}, adopt},
+		{claim{alive: false}, gone},
+		{claim{alive: false, planned: true}, gone},
+		{claim{alive: false, draining: true}, gone},
+		{claim{alive: false, ready: true, planned: true}, gone},
+		{claim{alive: true}, destroy},
+		{claim{alive: true, planned: true}, destroy},
+		{claim{alive: true, draining: true}, dismiss},
+		{claim{alive: true, draining: true, planned: true}, dismiss},
+		{claim{alive: true, ready: true}, dismiss},
+		{claim{alive: true, ready: true, planned: true}, adopt},
 	} {
 		if got := c.decide(); got != c.want {
 			t.Errorf("%+v: %d, want %d", c.claim, got, c.want)

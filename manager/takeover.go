@@ -39,9 +39,14 @@ type heir struct {
 // inheritance is what a service has from the predecessor.
 type inheritance struct {
 	state runtimedir.StateService
+	row   PlannedService // that it runs first
 	heirs []*heir
 	group *listener.Group // nil when nobody gave it
 	page  *listener.Page
+
+	former   bool // row is what the predecessor had, and a reload follows
+	stale    bool // and is not what all processes were launched from
+	launches bool // new processes can be launched from it
 }
 
 // expectHeirs decides what becomes of the processes that a predecessor left, if there was
@@ -50,17 +55,19 @@ func (s *Server) expectHeirs() (dismissed []runtimedir.StateProcess, keep map[st
 	s.inherited = make(map[int64]*inheritance)
 	keep = make(map[string]bool)
 	known := make(map[int64][]uint16)
+	if len(s.predecessor.Services) > 0 {
+		s.lastProcessID = s.predecessor.LastProcess
+	}
 	for _, st := range s.predecessor.Services {
-		row, planned := s.row(st)
-		in := &inheritance{state: st}
+		in := s.inheritanceFor(st)
 		for _, was := range st.Processes {
 			c := claim{
-				alive: launch.IsRunning(was.PID, was.StartTime), ready: was.Ready,
-				planned: planned && slices.Contains(st.IDs[:st.Running], was.ID),
+				alive: launch.IsRunning(was.PID, was.StartTime), ready: was.Ready, draining: was.Draining,
+				planned: in != nil && !slices.Contains(st.Retired, was.ID),
 			}
 			switch c.decide() {
 			case adopt:
-				h, err := s.inherit(row, was)
+				h, err := s.inherit(in.row, was)
 				if err != nil {
 					s.cfg.Logger.Error("a process of the last manager is not adopted", "process", was.ID, "pid", was.PID, "err", err)
 					destroyGroup(was)
@@ -80,7 +87,7 @@ func (s *Server) expectHeirs() (dismissed []runtimedir.StateProcess, keep map[st
 		for _, id := range st.IDs {
 			s.lastProcessID = max(s.lastProcessID, id)
 		}
-		if planned {
+		if in != nil {
 			s.inherited[st.ID] = in
 		}
 	}
@@ -112,20 +119,6 @@ func (s *Server) takeOver(ctx context.Context, dismissed []runtimedir.StateProce
 	if err := s.dir.Clear(keep); err != nil {
 		s.cfg.Logger.Error("clear what the last manager left", "err", err)
 	}
-}
-
-// row finds the planned row that goes on with a service of the predecessor.
-func (s *Server) row(st runtimedir.StateService) (PlannedService, bool) {
-	for _, row := range s.plan.Services {
-		if row.succeeds(st) {
-			return row, true
-		}
-	}
-	if s.plan.unix.Path != "" && st.ID == 0 {
-		row := internalService(s.plan.RuntimeDir, s.plan.ServerID, s.plan.unix, s.plan.params.Restart)
-		return row, row.succeeds(st)
-	}
-	return PlannedService{}, false
 }
 
 // inherit takes hold of a process. It will rejoin by itself.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -25,6 +26,7 @@ type worker struct {
 	index    int // among all processes that the service ever had
 	process  *process.Process
 	evidence evidence
+	leaving  atomic.Bool        // it is being taken out of the service
 	end      context.CancelFunc // ends Run; set when that begins
 	ended    chan struct{}      // closed when it has
 

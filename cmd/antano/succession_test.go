@@ -225,3 +225,129 @@ func TestSecondManager(t *testing.T) {
 		t.Errorf("processes %v, were %v", after, before)
 	}
 }
+
+// TestSuccessorKeepsCommands kills the manager after commands: what was stopped stays so,
+// what was scaled keeps its number, no process id is given to another service.
+func TestSuccessorKeepsCommands(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, lossServices)
+	s.ownBinary()
+	s.start()
+	for _, args := range [][]string{{"scale", "u=3"}, {"stop", "x"}, {"stop", "t/3"}} {
+		if out, errs, code := s.antano(args...); code != 0 {
+			t.Fatalf("%s: %d\n%s%s", args, code, out, errs)
+		}
+	}
+	want := func(s *server) {
+		t.Helper()
+		if n := len(s.service("u").Processes); n != 3 {
+			t.Errorf("u has %d processes", n)
+		}
+		if x := s.service("x"); x.State != "stopped" || x.Processes[0].PID != 0 {
+			t.Errorf("x is %+v", x)
+		}
+		if p := s.service("t").Processes; p[0].State != "stopped" || p[1].State != "ready" {
+			t.Errorf("t is %+v", p)
+		}
+	}
+	want(s)
+	before, address := s.pidsByID(), s.service("t").Address
+	if out, errs, code := s.antano("upgrade"); code != 0 {
+		t.Fatalf("upgrade: %d\n%s%s", code, out, errs)
+	}
+	want(s)
+	s.kill()
+	next := s.successor()
+	next.start()
+	want(next)
+	if after := next.pidsByID(); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("processes %v, were %v", after, before)
+	}
+	if out, errs, code := next.antano("start", "x"); code != 0 {
+		t.Fatalf("start: %d\n%s%s", code, out, errs)
+	}
+	dial(t, "unix", filepath.Join(s.runtimeDir(), "x.sock")).whoami()
+	if p := next.service("x").Processes[0]; p.ProcessID != 5 || p.Generation != 2 {
+		t.Errorf("started again as %+v", p)
+	}
+	if out, errs, code := next.antano("start", "t"); code != 0 || next.service("t").Address != address {
+		t.Errorf("start: %d\n%s%s, %s was %s", code, out, errs, next.service("t").Address, address)
+	}
+}
+
+// TestSuccessorChangesParams gives the successor other params: what is the same stays,
+// rows that are removed, changed and new are so after a reload that follows by itself.
+func TestSuccessorChangesParams(t *testing.T) {
+	t.Parallel()
+	s := start(t, lossServices+"  - {id: 4, service_type: tcp, name: gone, host: 127.0.0.1, port: 0, processes: 2}\n")
+	before, freed := s.pidsByID(), s.service("gone").Address
+	c, u := dial(t, "tcp", s.service("t").Address), sourceOf(t, "udp", s.service("u").Address)
+	id := c.whoami()
+	s.kill()
+	_, port, _ := net.SplitHostPort(freed)
+	if err := s.WriteParams(strings.NewReplacer(
+		"name: t, host: 127.0.0.1, port: 0, processes: 2", "name: t, host: 127.0.0.1, port: 0, processes: 2, limits: {idle_timeout: 1h}",
+		"RUNTIME/x.sock, processes: 1", "RUNTIME/y.sock, processes: 2").Replace(lossServices) +
+		"  - {id: 7, service_type: tcp, name: new, host: 127.0.0.1, port: " + port + ", processes: 1}\n"); err != nil {
+		t.Fatal(err)
+	}
+	next := s.successor()
+	next.start()
+	eventually(t, "the params are applied", func() bool {
+		services := next.status().Services
+		return len(services) == 5 && services[3].Name == "new" && services[3].State == "ready" && strings.Contains(next.Stderr.String(), "reload: done")
+	})
+	after := next.pidsByID()
+	if after[1] != before[1] || after[2] != before[2] {
+		t.Errorf("the service that is the same has processes %v, had %v", after, before)
+	}
+	for _, id := range []int{3, 4, 5, 6, 7} {
+		if before[id] == 0 || before[id] == after[id] || alive(before[id]) {
+			t.Errorf("process %d: %v, was %v", id, after, before)
+		}
+	}
+	if p := next.service("new").Processes[0]; p.ProcessID < 8 || next.service("new").Address != freed {
+		t.Errorf("the new service has %+v", p)
+	}
+	if x := next.service("x"); len(x.Processes) != 2 || !strings.HasSuffix(x.Address, "/y.sock") {
+		t.Errorf("the changed service is %+v", x)
+	}
+	if got := c.whoami(); got != id {
+		t.Errorf("the client of a changed service is %s, was %s", got, id)
+	}
+	if got, _ := u.who(); got != u.id {
+		t.Errorf("the datagram client is %s, was %s", got, u.id)
+	}
+	dial(t, "unix", filepath.Join(s.runtimeDir(), "y.sock")).whoami()
+}
+
+// TestSuccessorEndsReplacement kills the manager while a process is being replaced: the
+// generation that serves is adopted, the one that starts is ended.
+func TestSuccessorEndsReplacement(t *testing.T) {
+	t.Parallel()
+	s := start(t, `
+service_type: [{id: 101, name: slowback}]
+active_service:
+  - {id: 1, service_type: slowback, name: udp, host: 127.0.0.1, port: 0, processes: 1}
+timeouts: {start: 60s}
+`, pluginDirs(t, "slowback")...)
+	u, pid := sourceOf(t, "udp", s.service("udp").Address), s.service("udp").Processes[0].PID
+	go func() { s.antano("restart", "udp") }()
+	beside := 0
+	eventually(t, "the next generation starts", func() bool {
+		for _, g := range s.service("udp").Processes[0].Beside {
+			beside = g.PID
+		}
+		return beside != 0
+	})
+	s.kill()
+	next := s.successor(pluginDirs(t, "slowback")...)
+	next.start()
+	if p := next.service("udp").Processes[0]; p.PID != pid || p.Generation != 1 || p.State != "ready" || len(p.Beside) != 0 {
+		t.Errorf("adopted is %+v, not pid %d", p, pid)
+	}
+	if id, _ := u.who(); id != u.id {
+		t.Errorf("the client is %s, was %s", id, u.id)
+	}
+	eventually(t, "the other ends", func() bool { return !alive(beside) })
+}

@@ -32,7 +32,10 @@ type machine struct {
 
 func (m *machine) run(ctx context.Context) {
 	defer m.lives.Wait()
-	if ctx.Err() == nil && !m.held {
+	switch {
+	case m.held:
+		m.p.isSettled()
+	case ctx.Err() == nil:
 		m.begin(m.set, nil)
 	}
 	done := ctx.Done()
@@ -200,6 +203,11 @@ func (m *machine) list() {
 		}
 	}
 	m.p.set(func(s *Status) { s.Aside = all })
+}
+
+func (m *machine) setHeld(held bool) {
+	m.held = held
+	m.p.set(func(s *Status) { s.Held = held })
 }
 
 func (m *machine) tell(e Event) {

@@ -76,6 +76,7 @@ type Event struct {
 type Status struct {
 	Ref       event.Ref // PID 0 while there is none
 	State     event.State
+	Held      bool      // stopped by command, or about to be
 	Restarts  int       // starts that followed an unplanned exit
 	StartedAt time.Time // of the last generation
 	ReadyAt   time.Time // of the last generation, zero when it was not ready
@@ -117,7 +118,7 @@ func New(cfg Config) *Process {
 	return &Process{
 		cfg: cfg, settled: make(chan struct{}), drained: make(chan struct{}), killed: make(chan struct{}),
 		gone: make(chan struct{}), orders: make(chan *order), reports: make(chan report), alive: make(chan struct{}),
-		rooms: make(chan struct{}, generations), status: Status{Ref: cfg.Ref, Restarts: cfg.Restarts, LastExit: cfg.LastExit},
+		rooms: make(chan struct{}, generations), status: Status{Ref: cfg.Ref, Held: cfg.Held, Restarts: cfg.Restarts, LastExit: cfg.LastExit},
 	}
 }
 

@@ -45,7 +45,8 @@ func (m *machine) hold(o *order) {
 		return
 	}
 	m.answer(ErrStopped)
-	m.order, m.held = o, true
+	m.order = o
+	m.setHeld(true)
 	m.stopAll(nil)
 	if m.current == nil && m.p.Status().State != event.Stopped {
 		m.move(event.Stopped, "stopped as asked", nil)
@@ -55,7 +56,7 @@ func (m *machine) hold(o *order) {
 }
 
 func (m *machine) start(o *order) {
-	m.held = false
+	m.setHeld(false)
 	switch {
 	case m.current == nil:
 		m.reason = "started by command"

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +35,8 @@ type State struct {
 	StartTime uint64         `json:"start_time"`
 	Services  []StateService `json:"services"`
 	Plugins   []StatePlugin  `json:"plugins,omitempty"`
+	// LastProcess is the highest process id that any service ever had.
+	LastProcess int `json:"last_process_id"`
 	// Sequences are, by process id, those from which on no client has one.
 	Sequences map[int]uint64 `json:"sequences,omitempty"`
 	// Upgrade is there while the manager executes another binary in its place.
@@ -46,11 +49,17 @@ type StateService struct {
 	Type      string         `json:"type"`
 	Name      string         `json:"name"`
 	Address   string         `json:"address,omitempty"`
-	Config    string         `json:"config"`  // tells the row and the plugin that it runs from others
-	IDs       []int          `json:"ids"`     // of all processes that it ever had, as their rows in the share page
-	Running   int            `json:"running"` // how many of them, from the first, are not scaled away
-	Last      map[int]int    `json:"last"`    // generation of each
+	Config    string         `json:"config"`            // tells what new processes are launched from
+	IDs       []int          `json:"ids"`               // of all processes that it ever had, as their rows in the share page
+	Retired   []int          `json:"retired,omitempty"` // those among them that were scaled away
+	Stopped   []int          `json:"stopped,omitempty"` // and those that were stopped by command
+	Last      map[int]int    `json:"last"`              // generation of each
 	Processes []StateProcess `json:"processes"`
+	// The row and the plugin, for a successor that has other ones.
+	Params      json.RawMessage `json:"params"`
+	Path        string          `json:"path"`
+	SHA256      string          `json:"sha256"`
+	Description json.RawMessage `json:"description"`
 }
 
 // StatePlugin is what is known of the file of a plugin.
@@ -74,7 +83,9 @@ type StateProcess struct {
 	Dir        string    `json:"dir"`
 	Socket     string    `json:"socket"` // of the control plane
 	Row        int       `json:"row"`    // in the share page
+	Config     string    `json:"config"` // what it was launched from
 	Ready      bool      `json:"ready"`  // and not draining: it can be adopted
+	Draining   bool      `json:"draining,omitempty"`
 	Restarts   int       `json:"restarts,omitempty"`
 }
 
@@ -159,8 +170,13 @@ func (s *State) check() error {
 	type start struct{ id, generation int }
 	seen := make(map[start]bool)
 	for _, svc := range s.Services {
-		if svc.ID < 0 || svc.Running < 0 || svc.Running > len(svc.IDs) || len(svc.IDs) > maxRows {
-			return fmt.Errorf("service %d with %d of %d processes cannot be", svc.ID, svc.Running, len(svc.IDs))
+		if svc.ID < 0 || len(svc.IDs) > maxRows {
+			return fmt.Errorf("service %d with %d processes cannot be", svc.ID, len(svc.IDs))
+		}
+		for _, id := range slices.Concat(svc.Retired, svc.Stopped) {
+			if !slices.Contains(svc.IDs, id) {
+				return fmt.Errorf("service %d does not have process %d", svc.ID, id)
+			}
 		}
 		for _, p := range svc.Processes {
 			key := start{p.ID, p.Generation}

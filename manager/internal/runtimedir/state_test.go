@@ -15,10 +15,11 @@ import (
 func someState() State {
 	return State{
 		Server: 3, PID: 100, StartTime: 7, Sequences: map[int]uint64{1: 1 << 32},
-		Services: []StateService{{ID: 2, Type: "tcp", Name: "chat", Address: "127.0.0.1:80", Processes: []StateProcess{{
-			ID: 1, Generation: 4, PID: 101, StartTime: 8, StartedAt: time.Unix(5, 0).UTC(), Secret: make([]byte, secretSize), Path: "/p", SHA256: "aa",
-			Dir: "/run/p1", Socket: "/run/p1/plugin1", Row: 1, Ready: true, Restarts: 2,
-		}}}},
+		LastProcess: 2, Services: []StateService{{ID: 2, Type: "tcp", Name: "chat", Address: "127.0.0.1:80", IDs: []int{1, 2}, Stopped: []int{1}, Retired: []int{2},
+			Params: []byte(`{"id":2}`), Description: []byte(`{}`), Processes: []StateProcess{{
+				ID: 1, Generation: 4, PID: 101, StartTime: 8, StartedAt: time.Unix(5, 0).UTC(), Secret: make([]byte, secretSize), Path: "/p", SHA256: "aa",
+				Dir: "/run/p1", Socket: "/run/p1/plugin1", Row: 1, Ready: true, Restarts: 2,
+			}}}},
 		Plugins: []StatePlugin{{Path: "/p", SHA256: "aa", Stamp: []byte(`{"dev":1}`), Description: []byte(`{"name":"p"}`)}},
 		Upgrade: &StateUpgrade{Lock: 5, Relay: 6, Control: 7, Descriptors: []StateSocket{{2, "tcp", 8}}, Open: []byte(`{"a":1}`)},
 	}
@@ -94,6 +95,7 @@ func TestStateIsRefused(t *testing.T) {
 		"process 8192":    {process(func(p *StateProcess) { p.ID = 8192 }), wrong},
 		"short secret":    {process(func(p *StateProcess) { p.Secret = p.Secret[1:] }), wrong},
 		"row 2048":        {process(func(p *StateProcess) { p.Row = 2048 }), wrong},
+		"stopped whom":    {good(func(s *State) { s.Services[0].Stopped = []int{3} }), wrong},
 		"twice":           {good(func(s *State) { s.Services = append(s.Services, s.Services[0]) }), wrong},
 	} {
 		dir := shortDir(t)

@@ -121,7 +121,9 @@ func (w *worker) onEvent(e process.Event) {
 	default:
 		log.Debug("process "+e.State.String(), "pid", e.Ref.PID, "why", e.Reason)
 	}
-	if i := w.at(e.Ref.Generation); i != nil && !e.Aside {
+	// An adopted generation is ready before its machine says so: were it not while that
+	// starts, its senders would go to a sibling for a moment.
+	if i := w.at(e.Ref.Generation); i != nil && e.State != event.Starting {
 		i.link.SetReady(e.State == event.Ready)
 	}
 	w.service.slots.moved(w, e)

@@ -192,9 +192,8 @@ func (s *Server) serve(ctx, outer context.Context, relayed <-chan error) error {
 		s.cfg.Logger.Error("the internal service does not run", "err", err)
 	}
 	s.resume()
-	err := s.startUp(broken)
+	err := s.startUp(broken, func() { s.operations.open(run) })
 	if err == nil {
-		s.operations.open(run)
 		s.renew()
 		<-broken.Done()
 		if ctx.Err() == nil {
@@ -226,9 +225,9 @@ func (s *Server) begin(svc *Service) {
 	})
 }
 
-// startUp waits for the processes and says so. The error is that of a service that
-// has none. It returns early when ctx ends.
-func (s *Server) startUp(ctx context.Context) error {
+// startUp waits for the processes, calls open and says that the server is ready. The
+// error is that of a service that has none. It returns early when ctx ends.
+func (s *Server) startUp(ctx context.Context, open func()) error {
 	for _, svc := range s.services {
 		if svc.held() || svc.settled(ctx) || ctx.Err() != nil {
 			continue
@@ -245,6 +244,7 @@ func (s *Server) startUp(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
+	open() // first: whoever reads that it is ready may ask for a change
 	s.ready.Store(true)
 	s.emitServer("ready", "the server is ready")
 	s.tell("ready")

@@ -74,7 +74,7 @@ service_type: [{name: %[1]s}]
 active_service:
   - {id: 1, service_type: tcp, name: tcp, host: 127.0.0.1, port: 0, processes: 1}
   - {id: 9, service_type: %[1]s, name: bad, processes: 2, settings: {file: RUNTIME.pid}}
-timeouts: {start: 1s, drain: 1s, stop: 1s}
+timeouts: {start: 4s, drain: 1s, stop: 1s}
 restart: {delay: 10ms, max_delay: 20ms, limit: 3, window: 30s, probe: 1h}
 `
 

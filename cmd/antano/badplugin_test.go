@@ -114,7 +114,7 @@ func TestNeverStarted(t *testing.T) {
 	m := startMisfit(t, "never")
 	m.othersServe()
 	p := m.service("bad").Processes[0]
-	if p.State != "failed" || p.Generation != 3 || p.PID != 0 || !strings.Contains(p.LastExit.Cause, "not ready within 1s") {
+	if p.State != "failed" || p.Generation != 3 || p.PID != 0 || !strings.Contains(p.LastExit.Cause, "not ready within 4s") {
 		t.Errorf("process 2 is %s in generation %d: %+v", p.State, p.Generation, p.LastExit)
 	}
 	if got := m.service("bad").State; got != "degraded" {

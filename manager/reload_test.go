@@ -74,7 +74,8 @@ active_service:
 			}
 		}
 		left, _ := filepath.Glob(filepath.Join(dir, "run", "*"))
-		return append(all, left...)
+		written := func(path string) bool { return strings.HasSuffix(path, "/state.json.next") } // just now
+		return append(all, slices.DeleteFunc(left, written)...)
 	}
 	first := r.Status().Services[0].Address
 	_, port, _ := net.SplitHostPort(first)

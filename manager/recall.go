@@ -2,8 +2,10 @@ package manager
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -48,6 +50,31 @@ func exactly(b json.RawMessage, v any) bool {
 	}
 	again, err := json.Marshal(v)
 	return err == nil && bytes.Equal(again, b)
+}
+
+// settleFiles is how long after the start no plugin is too young to be told by its stamp.
+const settleFiles = 3 * time.Second
+
+// rememberLater makes sure that the state knows the plugins in use, which may have been
+// written just before they were read.
+func (s *Server) rememberLater(ctx context.Context) {
+	timer := time.NewTimer(settleFiles)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		s.remember()
+		s.keeper.touch()
+	case <-ctx.Done():
+	}
+}
+
+// remember reads again what plugin files are not known by their stamps.
+func (s *Server) remember() {
+	for _, svc := range s.snapshot() {
+		if b, err := descriptions.Open(svc.plan().Plugin.Path); err == nil {
+			_ = b.Close()
+		}
+	}
 }
 
 // statePlugins is what recall learns.

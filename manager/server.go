@@ -180,6 +180,7 @@ func (s *Server) serve(ctx, outer context.Context, relayed <-chan error) error {
 	})
 	around.Go(func() { fail(control.Serve(outer, s.controlled, backend{s})) })
 	around.Go(func() { s.watchDrops(outer) })
+	around.Go(func() { s.rememberLater(outer) })
 	around.Go(func() { s.keeper.run(outer, s.writeState) })
 	s.keeper.touch()
 	s.announce()

@@ -54,7 +54,7 @@ type inheritance struct {
 func (s *Server) expectHeirs() (dismissed []runtimedir.StateProcess, keep map[string]bool) {
 	s.inherited = make(map[int64]*inheritance)
 	keep = make(map[string]bool)
-	known := make(map[int64][]uint16)
+	var adopted []*adoption
 	if len(s.predecessor.Services) > 0 {
 		s.lastProcessID = s.predecessor.LastProcess
 	}
@@ -67,15 +67,7 @@ func (s *Server) expectHeirs() (dismissed []runtimedir.StateProcess, keep map[st
 			}
 			switch c.decide() {
 			case adopt:
-				h, err := s.inherit(in.row, was)
-				if err != nil {
-					s.cfg.Logger.Error("a process of the last manager is not adopted", "process", was.ID, "pid", was.PID, "err", err)
-					destroyGroup(was)
-					continue
-				}
-				in.heirs = append(in.heirs, h)
-				keep[filepath.Base(was.Dir)] = true
-				known[st.ID] = append(known[st.ID], uint16(was.ID))
+				adopted = append(adopted, &adoption{in: in, was: was})
 			case dismiss:
 				dismissed = append(dismissed, was)
 			case destroy:
@@ -91,8 +83,38 @@ func (s *Server) expectHeirs() (dismissed []runtimedir.StateProcess, keep map[st
 			s.inherited[st.ID] = in
 		}
 	}
-	s.router.SetServices(known)
+	s.adoptAll(adopted, keep)
 	return dismissed, keep
+}
+
+// adoption is a process that is to be adopted.
+type adoption struct {
+	in  *inheritance
+	was runtimedir.StateProcess
+
+	heir *heir
+	err  error
+}
+
+// adoptAll takes hold of processes, at once, and says whose directories are in use.
+func (s *Server) adoptAll(all []*adoption, keep map[string]bool) {
+	var wait sync.WaitGroup
+	for _, a := range all {
+		wait.Go(func() { a.heir, a.err = s.inherit(a.in.row, a.was) })
+	}
+	wait.Wait()
+	known := make(map[int64][]uint16)
+	for _, a := range all {
+		if a.err != nil {
+			s.cfg.Logger.Error("a process of the last manager is not adopted", "process", a.was.ID, "pid", a.was.PID, "err", a.err)
+			destroyGroup(a.was)
+			continue
+		}
+		a.in.heirs = append(a.in.heirs, a.heir)
+		keep[filepath.Base(a.was.Dir)] = true
+		known[a.in.state.ID] = append(known[a.in.state.ID], uint16(a.was.ID))
+	}
+	s.router.SetServices(known)
 }
 
 // takeOver takes back what adopted processes inherited, and ends the others. The relay

@@ -43,6 +43,7 @@ func (s *Server) upgrade(ctx context.Context, op *operation) error {
 	if err := s.checkBinary(ctx); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
+	s.remember()
 	op.say(nil, "executing it; the processes and their clients stay")
 	s.tell("reloading") // the new binary tells that it is ready
 	defer s.tell("ready")

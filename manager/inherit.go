@@ -21,7 +21,6 @@ func succeed(path string, log hclog.Logger) (*runtimedir.Dir, runtimedir.State, 
 	} else {
 		dir, err = runtimedir.Lock(path)
 		state, stateErr = runtimedir.ReadState(path) // the last one that was written under the lock
-		state.Upgrade = nil                          // and it never came to that
 		state.Upgrade = nil                          // whoever began it is gone
 	}
 	if err != nil {

@@ -26,13 +26,12 @@ const (
 func (r *Router) Serve(ctx context.Context, ln *net.UnixListener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
-	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
-	defer func() {
-		cancel()
-		stop()
+	defer all.Wait()
+	defer cancel()
+	all.Go(func() {
+		<-ctx.Done()
 		_ = ln.Close()
-		all.Wait()
-	}()
+	})
 	all.Go(func() { r.sweep(ctx) })
 	all.Go(func() { r.acknowledge(ctx) })
 	for {

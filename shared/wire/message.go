@@ -104,19 +104,28 @@ func (m *Message) Silent() int {
 	return 0
 }
 
-// Parse reads the body of a message frame; the slices of m alias it.
+// headSize is the size of the fields of fixed width before the name of the group.
+const headSize = MessageOverhead - HeaderSize - 2
+
+// Parse reads the body of a message frame; the slices of m alias it. Every message
+// passes here once on each side of each link, so the fields of fixed width are read
+// with one check of their length.
 func (m *Message) Parse(body []byte) error {
-	c := cursor{b: body}
-	m.Token = c.u64()
-	m.FromProcess = c.u16()
-	m.Flags = c.u8()
-	m.Kind = Kind(c.u8())
-	m.EntityID = int64(c.u64())
-	m.Process = c.u16()
-	m.FromKind = Kind(c.u8())
-	m.FromID = int64(c.u64())
-	m.Format = shared.FormatID(c.u8())
-	m.Entity = c.take(int(c.u8()))
+	if len(body) < headSize {
+		return fmt.Errorf("%w: message is cut short", ErrFrame)
+	}
+	b := body[:headSize:headSize]
+	m.Token = binary.BigEndian.Uint64(b[0:])
+	m.FromProcess = binary.BigEndian.Uint16(b[8:])
+	m.Flags = b[10]
+	m.Kind = Kind(b[11])
+	m.EntityID = int64(binary.BigEndian.Uint64(b[12:]))
+	m.Process = binary.BigEndian.Uint16(b[20:])
+	m.FromKind = Kind(b[22])
+	m.FromID = int64(binary.BigEndian.Uint64(b[23:]))
+	m.Format = shared.FormatID(b[31])
+	c := cursor{b: body[headSize:]}
+	m.Entity = c.take(int(b[32]))
 	m.ID = c.take(int(c.u16()))
 	m.Value = c.b
 	switch {

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"maps"
 	"math/rand/v2"
 	"testing"
 
@@ -17,7 +18,11 @@ func TestHostsAgainstModel(t *testing.T) {
 	for i := range links {
 		links[i] = r.Expect(Launch{Process: uint16(i / 2), Generation: uint32(i)})
 	}
-	held := make(map[shared.ClientID]*Link)
+	type sequence struct {
+		process uint16
+		first   uint32
+	}
+	held := make(map[sequence]*Link) // by range
 	moved := make(map[shared.ClientID]*Link)
 	random := func() shared.ClientID {
 		return shared.NewClientID(1, uint16(rng.IntN(3)), uint32(1+rng.IntN(40*sequencesAtATime)))
@@ -26,28 +31,23 @@ func TestHostsAgainstModel(t *testing.T) {
 		l, to := links[rng.IntN(6)], links[rng.IntN(6)]
 		switch n := rng.IntN(100); {
 		case n < 3 && r.granted[l.launch.Process] < 40*sequencesAtATime:
-			s := r.grant(l)
-			for i := range s.Count {
-				held[shared.NewClientID(1, l.launch.Process, s.First+i)] = l
-			}
+			held[sequence{l.launch.Process, r.grant(l).First}] = l
 		case n == 3:
 			r.bequeath(l, nil)
 			r.moved.forget(l)
-			for _, m := range []map[shared.ClientID]*Link{held, moved} {
-				for c, o := range m {
-					if o == l {
-						delete(m, c)
-					}
-				}
-			}
+			maps.DeleteFunc(held, func(_ sequence, o *Link) bool { return o == l })
+			maps.DeleteFunc(moved, func(_ shared.ClientID, o *Link) bool { return o == l })
 		case n < 6 && l != to:
 			r.bequeath(l, to)
 			r.moved.give(l, to)
-			for _, m := range []map[shared.ClientID]*Link{held, moved} {
-				for c, o := range m {
-					if o == l {
-						m[c] = to
-					}
+			for s, o := range held {
+				if o == l {
+					held[s] = to
+				}
+			}
+			for c, o := range moved {
+				if o == l {
+					moved[c] = to
 				}
 			}
 		case n < 30:
@@ -70,7 +70,8 @@ func TestHostsAgainstModel(t *testing.T) {
 			c := random()
 			want, known := moved[c]
 			if !known {
-				want = held[c]
+				n := c.Sequence() - 1 // of which the first is 1
+				want = held[sequence{c.Process(), 1 + n - n%sequencesAtATime}]
 			}
 			if l, orphan := r.host(int64(c)); l != want || orphan != (known && want == nil) {
 				t.Fatalf("host of %d is %v, orphan %t; want %v", c, l, orphan, want)

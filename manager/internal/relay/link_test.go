@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/antano/antano/shared"
@@ -200,13 +201,28 @@ func TestPause(t *testing.T) {
 			t.Errorf("got %+v, %v", p, err)
 		}
 	}
-	for range pausesASecond * 3 {
-		pause(b, wire.TypePause, b.client(0), 1, 0)
-	}
+	began := time.Now()
+	one := wire.AppendPause(nil, wire.TypePause, &wire.Pause{Client: shared.ClientID(b.client(0)), Process: 1})
+	b.write(bytes.Repeat(one, 3*pausesASecond))
 	b.nothing()
-	if n := a.link.Stats().FramesOut; n > 2*pausesASecond+10 {
-		t.Errorf("%d frames reached a", n)
+	seconds := uint64(time.Since(began)/time.Second) + 2 // that it may have touched
+	if n := a.link.Stats().FramesOut; n > seconds*pausesASecond+10 {
+		t.Errorf("%d frames reached a in %d s", n, seconds)
 	}
+}
+
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b budget
+		for range 3 {
+			for n := range 5 {
+				if b.take(3) != (n < 3) {
+					t.Errorf("take %d of a second", n+1)
+				}
+			}
+			time.Sleep(time.Second)
+		}
+	})
 }
 
 func TestHealth(t *testing.T) {

@@ -2,5 +2,5 @@
 
 package relay
 
-// raced: sync.Pool forgets at random under the race detector.
+// raced: what the race detector makes slow, or has memory of its own for, is tested without.
 const raced = true

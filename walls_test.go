@@ -42,6 +42,8 @@ var walls = []wall{
 	{"manager", []string{"shared", "manager/..."}, []string{sys, hclog, schema}},
 	// What of ours a package under manager/internal may import is in check.
 	{"manager/internal", nil, []string{sys, hclog, goPlugin, google, yaml, schema}},
+	// The kit speaks frames and calls as no manager does.
+	{"manager/conformance/internal", []string{"shared/...", "manager/conformance/internal/...", "manager/internal/..."}, []string{sys, google}},
 	{"plugins", []string{"shared", "plugin/..."}, nil},
 	{"cmd/antano", []string{"shared", "manager", "manager/conformance"}, []string{cobra, hclog, rotation, systemd}},
 	{"internal/testserver", []string{"manager"}, nil},
@@ -161,6 +163,11 @@ func TestWallsStand(t *testing.T) {
 		{"manager/a.go", module + "/plugin", false},
 		{"manager/a.go", goPlugin + "/runner", false},
 		{"manager/conformance/a.go", module + "/shared/pluginpb", false},
+		{"manager/conformance/a.go", module + "/shared/wire", false},
+		{"manager/conformance/internal/point/a.go", module + "/shared/wire", true},
+		{"manager/conformance/internal/point/a.go", module + "/manager", false},
+		{"manager/conformance/internal/point/a.go", module + "/plugin", false},
+		{"manager/conformance/internal/rig/a.go", goPlugin, false},
 		{"manager/internal/relay/a.go", module + "/shared/wire", true},
 		{"manager/internal/relay/a.go", module + "/manager/internal/event", true},
 		{"manager/internal/relay/a.go", module + "/manager/internal/relay/table", true},

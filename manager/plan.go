@@ -1,7 +1,6 @@
 package manager
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -9,11 +8,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"github.com/antano/antano/manager/internal/listener"
 	"github.com/antano/antano/manager/internal/params"
 	"github.com/antano/antano/manager/internal/runtimedir"
+	"github.com/antano/antano/manager/internal/settings"
 	"github.com/antano/antano/shared"
 )
 
@@ -108,7 +106,7 @@ func checkRow(row params.Row, plugin Plugin, e execution, runtimeDir string) par
 			issues = append(issues, row.Issue("run_as", "cannot run the plugin: %v", err))
 		}
 	}
-	if text := checkSettings(row.Settings, d.Settings); text != "" {
+	if text := settings.Check(row.Settings, d.Settings); text != "" {
 		issues = append(issues, row.Issue("settings", "%s", text))
 	}
 	return issues
@@ -120,53 +118,6 @@ func formats(ids []shared.FormatID) string {
 		names = append(names, id.String())
 	}
 	return strings.Join(names, ", ")
-}
-
-// schemaURL names a plugin's schema in errors, and is where nothing can be loaded from.
-const schemaURL = "plugin:settings"
-
-// checkSettings validates settings against the schema that the plugin describes and
-// returns what is wrong as one sentence. Without a schema only {} will do.
-func checkSettings(settings, schema json.RawMessage) string {
-	if len(settings) == 0 {
-		settings = json.RawMessage("{}")
-	}
-	if len(schema) == 0 {
-		schema = json.RawMessage(`{"type":"object","additionalProperties":false}`)
-	}
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(schema)))
-	if err != nil {
-		return "cannot be checked, the plugin's schema is not JSON: " + err.Error()
-	}
-	c := jsonschema.NewCompiler()
-	c.UseLoader(jsonschema.SchemeURLLoader{}) // a plugin's schema reads no files
-	if err := c.AddResource(schemaURL, doc); err != nil {
-		return "cannot be checked, the plugin's schema is unusable: " + oneLine(err.Error())
-	}
-	compiled, err := c.Compile(schemaURL)
-	if err != nil {
-		return "cannot be checked, the plugin's schema is unusable: " + oneLine(err.Error())
-	}
-	value, err := jsonschema.UnmarshalJSON(strings.NewReader(string(settings)))
-	if err != nil {
-		return "are not JSON: " + err.Error()
-	}
-	if err := compiled.Validate(value); err != nil {
-		return "do not fit the plugin's schema: " + oneLine(err.Error())
-	}
-	return ""
-}
-
-// oneLine folds a validator's report.
-func oneLine(text string) string {
-	lines := strings.Split(text, "\n")
-	if len(lines) > 1 {
-		lines = lines[1:] // the first only names the schema
-	}
-	for i, l := range lines {
-		lines[i] = strings.TrimPrefix(strings.TrimSpace(l), "- ")
-	}
-	return strings.Join(lines, "; ")
 }
 
 // internalService is service 0: a unix stream service of the manager's own. Source:

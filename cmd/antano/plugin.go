@@ -12,7 +12,7 @@ import (
 
 func newPlugin() *cobra.Command {
 	c := &cobra.Command{Use: "plugin", Short: "Look at service plugins", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(newPluginList(), newPluginDescribe())
+	c.AddCommand(newPluginList(), newPluginDescribe(), newPluginTest())
 	return c
 }
 

@@ -52,6 +52,8 @@ func (r *rpc) Start(ctx context.Context, in *pluginpb.StartRequest) (*pluginpb.S
 	r.begin()
 	s, err := control.ToStart(in)
 	if err != nil {
+		r.process.log.Error(err.Error())
+		r.exit(1)
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 	if err := r.process.Start(ctx, s); errors.Is(err, errStarted) {

@@ -101,8 +101,8 @@ func TestNoPlugin(t *testing.T) {
 	}
 	for path, says := range map[string]string{
 		filepath.Join(dir, "antano-service-none"): "is not in",
-		file:                                      "chmod +x",
-		filepath.Join(dir, "other"):               "antano-service-TYPE",
+		file:                        "chmod +x",
+		filepath.Join(dir, "other"): "antano-service-TYPE",
 	} {
 		if _, err := conformance.Run(t.Context(), conformance.Options{Path: path}); !errors.Is(err, manager.ErrConfig) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", path, err, says)

@@ -113,8 +113,7 @@ func (c *Client) Read() *Client {
 func (c *Client) read() error {
 	r := bufio.NewReaderSize(c.conn, 1<<17)
 	for {
-		c.gate.Lock()
-		c.gate.Unlock()
+		c.pass()
 		b, err := c.unwrap(r)
 		if err != nil {
 			if errors.Is(err, ErrForeign) {
@@ -140,6 +139,12 @@ func (c *Client) read() error {
 // Hold reads nothing more, apart from one message that may be on its way, until
 // Release is called.
 func (c *Client) Hold() { c.gate.Lock() }
+
+// pass waits while nothing is to be read.
+func (c *Client) pass() {
+	c.gate.Lock()
+	defer c.gate.Unlock()
+}
 
 // Release goes on reading.
 func (c *Client) Release() { c.gate.Unlock() }

@@ -178,12 +178,12 @@ func (t *trial) listed(p *rig.Process, ids ...shared.ClientID) error {
 	for _, row := range rows {
 		got = append(got, fmt.Sprint(row.ID))
 		if row.Address == "" {
-			return fmt.Errorf("Clients lists %d without an address", row.ID)
+			return fmt.Errorf("the answer to Clients has %d without an address", row.ID)
 		}
 	}
 	for _, id := range ids {
 		if !slices.Contains(got, fmt.Sprint(id)) || len(got) != len(ids) {
-			return fmt.Errorf("Clients lists %s; connected are %v", strings.Join(got, ", "), ids)
+			return fmt.Errorf("the answer to Clients has %s; connected are %v", strings.Join(got, ", "), ids)
 		}
 	}
 	return nil

@@ -81,7 +81,7 @@ func (t *trial) drainOwing(r *rig.Rig, p *rig.Process) error {
 		return err
 	}
 	if d.answered() {
-		return errors.Join(errors.New("Drain was answered while a client's message had no answer; wait for its result"), d.err)
+		return errors.Join(errors.New("the answer to Drain came while a client's message had no answer; wait for its result"), d.err)
 	}
 	if err := p.Link.Answer(m.Token, 1); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (t *trial) drainOwing(r *rig.Rig, p *rig.Process) error {
 		return err
 	}
 	if d.unfinished != 0 {
-		return fmt.Errorf("Drain says that %d clients were not done, and all were", d.unfinished)
+		return fmt.Errorf("the answer to Drain says that %d clients were not done, and all were", d.unfinished)
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func start(t *trial) (string, error) {
 		return "", err
 	}
 	if starting.Answered() {
-		return "", errors.Join(errors.New("Start was answered before the manager said welcome; wait for it"), starting.Wait(t.ctx))
+		return "", errors.Join(errors.New("the answer to Start came before the manager said welcome; wait for it"), starting.Wait(t.ctx))
 	}
 	if l.Seen(func(wire.Frame) bool { return true }) {
 		return "", errors.New("frames came before welcome; nothing but hello may")
@@ -138,7 +138,7 @@ func unknownParams(t *trial) (string, error) {
 	}()
 	refusal := c.StartWith(t.ctx, p, text)
 	if refusal == nil {
-		return "", errors.New(`Start was answered although params have the key "no_such_key"; refuse keys that you do not know, or an operator's wish is ignored`)
+		return "", errors.New(`the answer to Start came and was no error, although params have the key "no_such_key"; refuse keys that you do not know, or an operator's wish is ignored`)
 	}
 	if _, err := p.Ended(t.ctx); err != nil {
 		return "", fmt.Errorf("after a Start that failed: %w", err)

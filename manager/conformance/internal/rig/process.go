@@ -160,7 +160,7 @@ func (s *Starting) Wait(ctx context.Context) error {
 	case <-s.done:
 		return s.err
 	case <-ctx.Done():
-		return fmt.Errorf("Start was not answered: %w", context.Cause(ctx))
+		return fmt.Errorf("no answer to Start came: %w", context.Cause(ctx))
 	}
 }
 
@@ -174,7 +174,7 @@ func (p *Process) Meet(ctx context.Context, s *Starting) (*script.Link, error) {
 		case <-s.done:
 			err := s.err
 			if err == nil {
-				err = errors.New("Start was answered before")
+				err = errors.New("the answer to Start came before")
 			}
 			cancel(err)
 		case <-ctx.Done():

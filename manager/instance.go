@@ -54,7 +54,7 @@ func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *insta
 	i.link = s.router.Expect(relay.Launch{
 		Process: uint16(w.id), Generation: uint32(generation), Service: p.ID,
 		Secret: i.secret, UID: uid, QueueLimit: p.Limits.ProcessQueueBytes,
-		MaxClients: p.Limits.MaxClients,
+		MaxClients: p.Limits.MaxClients, Handler: sp.plan.Plugin.Description.Handler,
 	})
 	if err := w.enter(i); err != nil {
 		i.link.Close()

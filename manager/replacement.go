@@ -102,9 +102,16 @@ func (w *worker) stirred() {
 }
 
 // move is process.Config.Move: it hands the clients over where both generations can,
-// and else has the old one take no more, to be drained.
-func (w *worker) move(ctx context.Context, from, to process.Instance) error {
+// and else has the old one take no more, to be drained. From one to the other the process is
+// ready without a break: its senders stay.
+func (w *worker) move(ctx context.Context, from, to process.Instance) (err error) {
 	old, next := from.(*instance), to.(*instance)
+	next.link.SetReady(true)
+	defer func() {
+		if err != nil {
+			next.link.SetReady(false)
+		}
+	}()
 	return w.service.slots.replace(ctx, old, next, func(ctx context.Context) error {
 		if old.spec.movesTo(next.spec) {
 			return w.service.server.router.Move(ctx, old.link, next.link, relay.Scope{All: true})

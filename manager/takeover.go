@@ -157,7 +157,8 @@ func (s *Server) inherit(row PlannedService, was runtimedir.StateProcess) (*heir
 	}
 	h.link = s.router.Expect(relay.Launch{
 		Process: uint16(was.ID), Generation: uint32(was.Generation), Service: row.Params.ID, Secret: [32]byte(was.Secret), UID: h.proc.UID(),
-		QueueLimit: row.Params.Limits.ProcessQueueBytes, MaxClients: row.Params.Limits.MaxClients, Adopted: true,
+		QueueLimit: row.Params.Limits.ProcessQueueBytes, MaxClients: row.Params.Limits.MaxClients,
+		Handler: row.Plugin.Description.Handler, Adopted: true,
 	})
 	h.link.Admit(was.PID)
 	return h, nil

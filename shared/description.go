@@ -13,7 +13,7 @@ type Description struct {
 	ServiceType string          `json:"service_type"` // must match the file name's suffix
 	CanSend     bool            `json:"can_send"`     // the seed's can_send: messages can be sent to its clients
 	Handler     bool            `json:"handler"`      // has a handler for service/<id>
-	Handover    bool            `json:"handover"`     // can hand clients to a successor
+	Handover    bool            `json:"handover"`     // can hand clients to a successor; true also without clients, for the order of handler calls
 	Transport   Transport       `json:"transport"`    // which sockets the manager opens for it
 	FormatsIn   Formats         `json:"formats_in"`
 	FormatsOut  Formats         `json:"formats_out"`

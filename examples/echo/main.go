@@ -29,7 +29,7 @@ func (e *echo) Describe() shared.Description {
 	formats := []shared.FormatID{shared.FormatJSON}
 	return shared.Description{
 		Name: "antano-service-echo", Version: "1.0.0", ServiceType: "echo", Transport: shared.TransportNone,
-		Handler: true, FormatsIn: formats, FormatsOut: formats, Settings: json.RawMessage(schema),
+		Handler: true, Handover: true, FormatsIn: formats, FormatsOut: formats, Settings: json.RawMessage(schema),
 	}
 }
 

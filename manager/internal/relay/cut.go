@@ -60,6 +60,8 @@ func (r *Router) handOver(from, to *Link) {
 	from.pending.leave()
 	if from.launch.Process == to.launch.Process {
 		r.links[to.launch.Process].Store(to)
+	} else {
+		r.bequeathSeats(from, to)
 	}
 	r.relist()
 }

@@ -71,8 +71,10 @@ func (l *Link) destination(dir *directory, m *wire.Message) (*Link, shared.Code)
 	var to *Link
 	if m.Process != wire.AnyProcess {
 		to = s.named(m.Process)
+	} else if key := seatKey(m.FromKind, m.FromID); s.seats != nil {
+		to = s.seat(key, l.r.tick.Load())
 	} else {
-		to = s.pick(m.FromID)
+		to = s.pick(key)
 	}
 	if to == nil {
 		return nil, shared.CodeNoSuchProcess

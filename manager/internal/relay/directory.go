@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 )
@@ -11,8 +12,10 @@ type directory struct {
 }
 
 type service struct {
-	processes []uint16
+	processes []uint16 // sorted, as is ready
 	ready     []*Link
+	seats     *seats            // nil without a handler
+	heirs     map[uint16]uint16 // of processes that are not ready: who got their clients
 }
 
 // SetServices says which process ids exist for which service, ready or not. It
@@ -22,11 +25,17 @@ func (r *Router) SetServices(services map[int64][]uint16) {
 	defer r.mu.Unlock()
 	r.listed = maps.Clone(services)
 	for id, processes := range r.listed {
-		r.listed[id] = slices.Clone(processes)
+		r.listed[id] = slices.Sorted(slices.Values(processes))
 	}
 	for id, g := range r.registries {
 		if _, listed := r.listed[id]; !listed {
 			r.forgetOrphans(g)
+		}
+	}
+	for id := range r.seats {
+		if _, listed := r.listed[id]; !listed {
+			delete(r.seats, id)
+			delete(r.heirs, id)
 		}
 	}
 	r.relist()
@@ -36,16 +45,22 @@ func (r *Router) SetServices(services map[int64][]uint16) {
 func (r *Router) relist() {
 	d := &directory{services: make(map[int64]*service, len(r.listed))}
 	for id, processes := range r.listed {
-		s := &service{processes: processes}
+		s := &service{processes: processes, seats: r.seats[id]}
 		for _, p := range processes {
 			l := r.links[p].Load()
 			if l != nil && !l.serves(id) {
 				l = r.newest(p, func(o *Link) bool { return o.serves(id) })
 			}
-			if l != nil {
-				s.ready = append(s.ready, l)
+			if l == nil {
+				continue
+			}
+			s.ready = append(s.ready, l)
+			delete(r.heirs[id], p)
+			if l.launch.Handler {
+				s.seats = r.seatsOf(id)
 			}
 		}
+		s.heirs = maps.Clone(r.heirs[id])
 		d.services[id] = s
 	}
 	r.services.Store(d)
@@ -58,16 +73,15 @@ func (l *Link) serves(service int64) bool {
 
 // named returns the ready process with the given id.
 func (s *service) named(process uint16) *Link {
-	for _, l := range s.ready {
-		if l.launch.Process == process {
-			return l
-		}
+	i, found := slices.BinarySearchFunc(s.ready, process, func(l *Link, p uint16) int { return cmp.Compare(l.launch.Process, p) })
+	if !found {
+		return nil
 	}
-	return nil
+	return s.ready[i]
 }
 
-// pick returns the ready process that serves the sender: always the same one while
-// it is ready, and no other sender moves when one goes (rendezvous hashing).
+// pick returns a ready process for a sender that has none: the same one while the same
+// ones are ready (rendezvous hashing).
 func (s *service) pick(from int64) *Link {
 	var best *Link
 	var most uint64

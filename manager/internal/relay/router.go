@@ -61,9 +61,11 @@ type Router struct {
 	mu         sync.Mutex // guards what follows, and state and cause of every link
 	listed     map[int64][]uint16
 	expected   map[launchKey]*Link
-	families   map[int]*family     // by process group
-	registries map[int64]*registry // by service
-	moves      map[uint64]*move    // that are not over
+	families   map[int]*family             // by process group
+	registries map[int64]*registry         // by service
+	seats      map[int64]*seats            // by service with a handler
+	heirs      map[int64]map[uint16]uint16 // by service: who was handed all that a process had
+	moves      map[uint64]*move            // that are not over
 	lastMove   uint64
 	granted    [shared.MaxProcessID + 1]uint64 // sequences below this one were granted
 }
@@ -79,7 +81,7 @@ func New(cfg Config) *Router {
 		cfg.Window = DefaultWindow
 	}
 	r := &Router{cfg: cfg, started: time.Now(), expected: make(map[launchKey]*Link), families: make(map[int]*family),
-		registries: make(map[int64]*registry), moves: make(map[uint64]*move)}
+		registries: make(map[int64]*registry), seats: make(map[int64]*seats), heirs: make(map[int64]map[uint16]uint16), moves: make(map[uint64]*move)}
 	r.opened, r.unsaid = make(chan struct{}), make(chan struct{}, 1)
 	if !cfg.Held {
 		r.Open()
@@ -102,6 +104,7 @@ type Launch struct {
 	UID        int  // whom the peer must run as
 	QueueLimit int  // bytes that may wait for this process; 0 means DefaultQueueLimit
 	MaxClients int  // of the service; so many datagram clients are kept over a crash; 0 means 100 000
+	Handler    bool // it handles messages to its service
 	Adopted    bool // it served an earlier manager and will rejoin
 }
 

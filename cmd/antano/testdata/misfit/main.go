@@ -58,7 +58,7 @@ type misfit struct {
 
 func (m *misfit) Describe() shared.Description {
 	d := shared.Description{
-		Name: shared.PluginPrefix + m.kind, Version: "1.0.0", ServiceType: m.kind, Transport: shared.TransportNone, Handler: true,
+		Name: shared.PluginPrefix + m.kind, Version: "1.0.0", ServiceType: m.kind, Transport: shared.TransportNone, Handler: true, Handover: m.kind == "probe",
 		FormatsIn: []shared.FormatID{shared.FormatJSON}, FormatsOut: []shared.FormatID{shared.FormatJSON},
 		Settings: json.RawMessage(`{"type": "object", "properties": {"file": {"type": "string"}}, "additionalProperties": false}`),
 	}
@@ -208,7 +208,29 @@ type order struct {
 	Do   string `json:"do"`
 	Code string `json:"code"`
 	MS   int    `json:"ms"`
+	N    int    `json:"n"`
 	To   shared.Address
+}
+
+// note writes into settings.file that a call was made, and takes its time.
+func (m *misfit) note(ctx context.Context, from int64, o order) error {
+	var settings struct{ File string }
+	if err := json.Unmarshal(m.host.Params().Settings, &settings); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(settings.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err = fmt.Fprintln(f, from, o.N, m.host.Identity().ProcessID); err != nil {
+		return err
+	}
+	select {
+	case <-time.After(time.Duration(o.MS) * time.Millisecond):
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 func (m *misfit) OnReceivedMessage(ctx context.Context, msg *shared.Message) (any, error) {
@@ -230,6 +252,8 @@ func (m *misfit) OnReceivedMessage(ctx context.Context, msg *shared.Message) (an
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+	case "note":
+		return nil, m.note(ctx, msg.From.ID, o)
 	case "pass":
 		return m.host.PassThroughMessage(ctx, o.To, shared.AnyProcess, "passed on")
 	}

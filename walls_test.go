@@ -45,8 +45,11 @@ var walls = []wall{
 	// The kit speaks frames and calls as no manager does.
 	{"manager/conformance/internal", []string{"shared/...", "manager/conformance/internal/...", "manager/internal/..."}, []string{sys, google}},
 	{"plugins", []string{"shared", "plugin/..."}, nil},
-	{"cmd/antano", []string{"shared", "manager", "manager/conformance"}, []string{cobra, hclog, rotation, systemd}},
-	{"internal/testserver", []string{"manager"}, nil},
+	{"cmd/antano", []string{"shared", "manager", "manager/conformance", "internal/measure/..."}, []string{cobra, hclog, rotation, systemd}},
+	// What measures Antano is a user of it, apart from its plugin that speaks the protocol.
+	{"internal/measure", []string{"internal/measure/...", "shared", "manager"}, nil},
+	{"internal/measure/rawplugin", []string{"internal/measure/peer", "shared/..."}, []string{goPlugin, google}},
+	{"internal/testserver", []string{"internal/measure/server"}, nil},
 	{"chaos", []string{"chaos/...", "internal/testserver", "manager"}, nil},
 	{"examples", []string{"shared", "plugin/..."}, nil},
 }
@@ -188,7 +191,12 @@ func TestWallsStand(t *testing.T) {
 		{"cmd/antano/main.go", module + "/internal/testserver", false},
 		{"cmd/antano/a_test.go", module + "/internal/testserver", true},
 		{"plugin/a_test.go", module + "/internal/testserver", false},
-		{"internal/testserver/a.go", module + "/manager", true},
+		{"cmd/antano/main.go", module + "/internal/measure/load", true},
+		{"internal/measure/load/a.go", module + "/manager", true},
+		{"internal/measure/load/a.go", module + "/shared/wire", false},
+		{"internal/measure/rawplugin/a.go", module + "/shared/wire", true},
+		{"internal/measure/rawplugin/a.go", module + "/plugin", false},
+		{"internal/testserver/a.go", module + "/internal/measure/server", true},
 		{"internal/testserver/a.go", module + "/chaos", false},
 		{"chaos/internal/load/a.go", module + "/chaos/internal/ledger", true},
 		{"chaos/main.go", module + "/shared/wire", false},

@@ -11,7 +11,7 @@ import (
 	"os/exec"
 
 	"github.com/antano/antano/bench/internal/bare"
-	"github.com/antano/antano/bench/internal/peer"
+	"github.com/antano/antano/internal/measure/peer"
 )
 
 // role is what a child is told through its environment.

@@ -14,8 +14,8 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/antano/antano/bench/internal/rawplugin"
-	"github.com/antano/antano/bench/internal/report"
+	"github.com/antano/antano/internal/measure/rawplugin"
+	"github.com/antano/antano/internal/measure/report"
 	"github.com/antano/antano/shared"
 )
 

@@ -8,9 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/antano/antano/bench/internal/peer"
-	"github.com/antano/antano/bench/internal/rawplugin"
-	"github.com/antano/antano/bench/internal/system"
+	"github.com/antano/antano/internal/measure/peer"
+	"github.com/antano/antano/internal/measure/rawplugin"
 )
 
 // relay compares the manager's relay with the bare one and with the lean one: 128
@@ -90,17 +89,18 @@ func (b *bench) antanoRelay(ctx context.Context, w peer.Work) (peer.Result, erro
 		return peer.Result{}, err
 	}
 	defer os.RemoveAll(dir)
-	s, err := system.Start(ctx, b.bin, map[string]any{
-		"active_service": []any{map[string]any{
-			"id": 1, "service_type": rawplugin.Name, "processes": 2,
-			"settings": rawplugin.Settings{Work: w, Out: dir},
-		}},
-		"service_type": []any{map[string]any{"id": 101, "name": rawplugin.Name}},
-	})
+	settings, err := json.Marshal(rawplugin.Settings{Work: w, Out: dir})
 	if err != nil {
 		return peer.Result{}, err
 	}
-	defer s.Stop()
+	s, err := b.serve(ctx, fmt.Sprintf(`
+active_service: [{id: 1, service_type: %s, processes: 2, settings: %s}]
+service_type: [{id: 101, name: %s}]
+`, rawplugin.Name, settings, rawplugin.Name))
+	if err != nil {
+		return peer.Result{}, err
+	}
+	defer s.Close()
 	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
 		return peer.Result{}, err
 	}

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -18,20 +17,20 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
-	"github.com/antano/antano/bench/internal/system"
+	"github.com/antano/antano/internal/measure/load"
+	"github.com/antano/antano/internal/measure/rawplugin"
+	"github.com/antano/antano/internal/measure/server"
 	"github.com/antano/antano/shared"
 	"github.com/antano/antano/shared/pluginpb"
 )
 
-func tcpService(processes int) map[string]any {
-	return map[string]any{
-		"active_service": []any{map[string]any{
-			"id": 1, "service_type": "tcp", "name": "tcp", "host": "127.0.0.1", "port": 0, "processes": processes,
-		}},
-		// A process is restarted at once only the first time within 30 s, so the
-		// delay of the others must not be what is measured.
-		"restart": map[string]any{"limit": 0, "delay": "1ms", "max_delay": "1ms"},
-	}
+// tcpService is params with one tcp service. A process is restarted at once only the
+// first time within 30 s, so the delay of the others must not be what is measured.
+func tcpService(processes int) string {
+	return fmt.Sprintf(`
+active_service: [{id: 1, service_type: tcp, name: tcp, host: 127.0.0.1, port: 0, processes: %d}]
+restart: {limit: 0, delay: 1ms, max_delay: 1ms}
+`, processes)
 }
 
 const pingLine = `{"type":"ping"}` + "\n"
@@ -48,25 +47,25 @@ func (b *bench) ping(ctx context.Context) error {
 		return err
 	}
 	echoAddress := strings.TrimSpace(string(line))
-	s, err := system.Start(ctx, b.bin, tcpService(2))
+	s, address, err := b.startTCP(ctx, 2)
 	if err != nil {
 		return err
 	}
-	defer s.Stop()
-	address, err := s.Address(ctx, "tcp")
-	if err != nil {
-		return err
-	}
+	defer s.Close()
 	for range b.rounds {
 		for _, depth := range []int{1, 16} {
 			work := fmt.Sprintf("tcp ping, 64 connections x %d", depth)
-			for name, to := range map[string]string{"plain go echo": echoAddress, "antano": address} {
-				rate, err := pingRate(to, 64, depth, 2*time.Second)
-				if err != nil {
-					return err
-				}
-				b.table.Add(work, name, "/s", rate)
+			p := load.Ping{Connections: 64, Depth: depth, Length: 2 * time.Second}
+			got, err := p.Run(ctx, load.Target{Network: "tcp", Address: address})
+			if err != nil {
+				return err
 			}
+			b.table.Add(work, "antano", "/s", got.PerSecond)
+			p.Request, p.Answer = strings.TrimSpace(pingLine), strings.TrimSpace(pingLine)
+			if got, err = p.Run(ctx, load.Target{Network: "tcp", Address: echoAddress}); err != nil {
+				return err
+			}
+			b.table.Add(work, "plain go echo", "/s", got.PerSecond)
 		}
 	}
 	for _, depth := range []int{1, 16} {
@@ -75,54 +74,14 @@ func (b *bench) ping(ctx context.Context) error {
 	return nil
 }
 
-// pingRate keeps depth pings in flight on each connection and returns how many
-// lines came back each second.
-func pingRate(address string, connections, depth int, length time.Duration) (float64, error) {
-	var wg sync.WaitGroup
-	counts, errs := make([]int, connections), make([]error, connections)
-	began := time.Now()
-	for i := range connections {
-		wg.Go(func() {
-			c, err := net.Dial("tcp", address)
-			if err != nil {
-				errs[i] = err
-				return
-			}
-			defer c.Close()
-			burst, r := []byte(strings.Repeat(pingLine, depth)), bufio.NewReader(c)
-			for time.Since(began) < length {
-				if _, errs[i] = c.Write(burst); errs[i] != nil {
-					return
-				}
-				for range depth {
-					if _, errs[i] = r.ReadSlice('\n'); errs[i] != nil {
-						return
-					}
-				}
-				counts[i] += depth
-			}
-		})
-	}
-	wg.Wait()
-	total := 0
-	for _, n := range counts {
-		total += n
-	}
-	return float64(total) / time.Since(began).Seconds(), errors.Join(errs...)
-}
-
 // restart compares a SIGKILLed process's replacement, up to the pong of a client
 // that connected afterwards, with a bare go-plugin start and two RPCs.
 func (b *bench) restart(ctx context.Context) error {
-	s, err := system.Start(ctx, b.bin, tcpService(1))
+	s, address, err := b.startTCP(ctx, 1)
 	if err != nil {
 		return err
 	}
-	defer s.Stop()
-	address, err := s.Address(ctx, "tcp")
-	if err != nil {
-		return err
-	}
+	defer s.Close()
 	const work = "restart"
 	for range max(30, b.rounds) {
 		took, err := bareStart()
@@ -139,7 +98,7 @@ func (b *bench) restart(ctx context.Context) error {
 	return nil
 }
 
-func killToPong(ctx context.Context, s *system.Server, address string) (float64, error) {
+func killToPong(ctx context.Context, s *server.Server, address string) (float64, error) {
 	pid, err := readyPID(ctx, s)
 	if err != nil {
 		return 0, err
@@ -158,10 +117,28 @@ func killToPong(ctx context.Context, s *system.Server, address string) (float64,
 	return 0, errors.New("no pong within 30 s of a SIGKILL")
 }
 
+// startTCP runs the tcp service and says where it listens.
+func (b *bench) startTCP(ctx context.Context, processes int) (*server.Server, string, error) {
+	s, err := b.serve(ctx, tcpService(processes))
+	if err != nil {
+		return nil, "", err
+	}
+	svc, err := s.Service("tcp")
+	if err != nil {
+		return nil, "", errors.Join(err, s.Close())
+	}
+	return s, svc.Address, nil
+}
+
+// serve runs the built antano.
+func (b *bench) serve(ctx context.Context, params string) (*server.Server, error) {
+	return server.Run(ctx, server.Config{Bin: b.bin, Params: params, Level: "warn", Plugin: rawplugin.Name})
+}
+
 // pong connects and pings once. A connection that the killed process took along is
 // not an error.
 func pong(address string) (bool, error) {
-	c, err := system.Dial(address)
+	c, err := net.Dial("tcp", address)
 	if err != nil {
 		return false, err
 	}
@@ -176,21 +153,18 @@ func pong(address string) (bool, error) {
 	return err == nil && strings.Contains(line, "pong"), nil
 }
 
-// readyPID waits until the only process of the service has been ready for a moment
-// and returns its pid.
-func readyPID(ctx context.Context, s *system.Server) (int, error) {
-	for range 1000 {
-		st, err := s.Status(ctx)
+// readyPID waits until the only process of the service is ready and returns its pid.
+func readyPID(ctx context.Context, s *server.Server) (int, error) {
+	for ctx.Err() == nil {
+		svc, err := s.Service("tcp")
 		if err != nil {
 			return 0, err
 		}
-		for _, svc := range st.Services {
-			if svc.Name == "tcp" && svc.Processes[0].State == "ready" {
-				return svc.Processes[0].PID, nil
-			}
+		if svc.Processes[0].State == "ready" {
+			return svc.Processes[0].PID, nil
 		}
 	}
-	return 0, errors.New("the process does not become ready")
+	return 0, ctx.Err()
 }
 
 // bareStart starts this binary as a plugin through go-plugin as it comes, calls
@@ -239,12 +213,12 @@ func (*clientPlugin) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, c *gr
 // start measures from exec to the line `ready` with ten processes.
 func (b *bench) start(ctx context.Context) error {
 	for range max(10, b.rounds) {
-		s, err := system.Start(ctx, b.bin, tcpService(10))
+		s, err := b.serve(ctx, tcpService(10))
 		if err != nil {
 			return err
 		}
-		b.table.Add("start", "exec to ready, 10 processes", "ms", float64(s.StartReady.Microseconds())/1e3)
-		if err := s.Stop(); err != nil {
+		b.table.Add("start", "exec to ready, 10 processes", "ms", float64(s.Took.Microseconds())/1e3)
+		if err := s.Close(); err != nil {
 			return err
 		}
 	}
@@ -254,40 +228,35 @@ func (b *bench) start(ctx context.Context) error {
 // memory reads the proportional set size of an idle server with two tcp processes.
 func (b *bench) memory(ctx context.Context) error {
 	for range b.rounds {
-		s, err := system.Start(ctx, b.bin, tcpService(2))
+		s, err := b.serve(ctx, tcpService(2))
 		if err != nil {
 			return err
 		}
-		err = b.readMemory(ctx, s)
-		if err := errors.Join(err, s.Stop()); err != nil {
+		err = b.readMemory(s)
+		if err := errors.Join(err, s.Close()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *bench) readMemory(ctx context.Context, s *system.Server) error {
-	st, err := s.Status(ctx)
+func (b *bench) readMemory(s *server.Server) error {
+	svc, err := s.Service("tcp")
 	if err != nil {
 		return err
 	}
-	manager, err := system.PSS(s.PID())
+	manager, err := server.PSS(s.PID())
 	if err != nil {
 		return err
 	}
 	b.table.Add("memory, idle", "manager PSS", "MB", float64(manager)/1e6)
 	var sizes []float64
-	for _, svc := range st.Services {
-		for _, p := range svc.Processes {
-			if svc.Name != "tcp" {
-				continue
-			}
-			pss, err := system.PSS(p.PID)
-			if err != nil {
-				return err
-			}
-			sizes = append(sizes, float64(pss)/1e6)
+	for _, p := range svc.Processes {
+		pss, err := server.PSS(p.PID)
+		if err != nil {
+			return err
 		}
+		sizes = append(sizes, float64(pss)/1e6)
 	}
 	b.table.Add("memory, idle", "tcp process PSS", "MB", slices.Max(sizes))
 	return nil

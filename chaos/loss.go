@@ -41,7 +41,7 @@ func managerKill(ctx context.Context, r *run) error {
 	next := r.server.Successor()
 	r.down = append(r.down, load.Span{From: killed, Until: time.Now()})
 	r.server = next
-	if err := next.Start(); err != nil {
+	if err := next.Start(ctx); err != nil {
 		return err
 	}
 	r.replaced = append(r.replaced, time.Since(r.down[len(r.down)-1].Until))

@@ -65,7 +65,7 @@ func disturb(ctx context.Context, f fault, o options) (res result, err error) {
 		defer log.Close()
 		server.Cmd.Stderr = log
 	}
-	if err := server.Start(); err != nil {
+	if err := server.Start(ctx); err != nil {
 		return res, err
 	}
 	defer func() { err = errors.Join(err, r.server.Stop()) }()

@@ -146,7 +146,7 @@ func TestGivenSocketThatDoesNotFit(t *testing.T) {
 	s.cmd.ExtraFiles = []*os.File{f}
 	s.cmd.Args = append([]string{"sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=chat exec "$0" "$@"`, s.cmd.Path}, s.cmd.Args[1:]...)
 	s.cmd.Path = "/bin/sh"
-	if err := s.Start(); err == nil {
+	if err := s.Start(t.Context()); err == nil {
 		s.stop()
 		t.Fatal("it started")
 	}

@@ -86,7 +86,7 @@ func start(t *testing.T, params string, flags ...string) *server {
 func (s *server) start() {
 	t := s.t
 	t.Helper()
-	err := s.Start()
+	err := s.Start(t.Context())
 	t.Cleanup(func() {
 		if s.cmd.Process == nil {
 			return

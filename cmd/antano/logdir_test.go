@@ -36,7 +36,7 @@ func TestLogDir(t *testing.T) {
 		}
 	}
 	s := newServer(t, oneProcess, "--log-dir", "/dev/null/x")
-	if err := s.Start(); err == nil || !strings.Contains(s.stderr.String(), "change --log-dir or log_dir") {
+	if err := s.Start(t.Context()); err == nil || !strings.Contains(s.stderr.String(), "change --log-dir or log_dir") {
 		t.Errorf("%v: %s", err, s.stderr)
 	}
 }

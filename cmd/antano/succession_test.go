@@ -196,7 +196,7 @@ func TestSecondManager(t *testing.T) {
 	defer syscall.Kill(stopped, syscall.SIGCONT)
 	next := s.successor()
 	started := make(chan error, 1)
-	go func() { started <- next.Start() }()
+	go func() { started <- next.Start(t.Context()) }()
 	defer func() {
 		if err := next.Stop(); err != nil {
 			t.Error(err)

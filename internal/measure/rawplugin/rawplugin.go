@@ -17,7 +17,7 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
-	"github.com/antano/antano/bench/internal/peer"
+	"github.com/antano/antano/internal/measure/peer"
 	"github.com/antano/antano/shared"
 	"github.com/antano/antano/shared/pluginpb"
 	"github.com/antano/antano/shared/wire"

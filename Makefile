@@ -52,7 +52,7 @@ generated: ## check that generated code is up to date
 unit: ## all tests, with the race detector where there is a C compiler
 	$(if $(RACE),,@echo "no C compiler: testing without the race detector (apt-get install gcc libc6-dev)")
 	$(GO) test $(RACE) -timeout 25m ./...
-	$(if $(RACE),$(GO) test -run 'StayFlat|Alloc|Memory' ./manager/internal/launch ./manager/internal/relay ./plugin/format ./shared/wire # what the race detector's own memory hides)
+	$(if $(RACE),$(GO) test -run 'StayFlat|Alloc|Memory' ./manager/internal/launch ./manager/internal/relay ./plugin/format ./plugin/socket ./shared/wire # what the race detector's own memory hides)
 
 fuzz: ## run every fuzz target for FUZZTIME each
 	tools/fuzz $(FUZZTIME)

@@ -6,44 +6,32 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/antano/antano/plugin"
 	"github.com/antano/antano/shared"
 )
 
-// datagram is what one read returned.
+// datagram is what a batch has of one.
 type datagram struct {
 	size int // real length, also of what was cut
 	cut  bool
-	from unix.Sockaddr // nil for an unbound unix sender
+	from sockaddr
 	anc  ancillary
-	dry  bool // nothing there, and answers wait to be flushed
 }
 
-// handle takes what a read returned and reports whether to go on.
-func (r *slotReader) handle() bool {
-	sl := r.slot
-	switch {
-	case r.got.dry:
-		r.flush()
-		return true
-	case r.err == nil:
-		r.receive(&r.got, (*r.buffer)[:min(r.got.size, len(*r.buffer))])
-		if len(r.touched) >= datagramBatch {
-			r.flush()
-		}
-		return true
-	case errors.Is(r.err, unix.ECONNREFUSED), errors.Is(r.err, unix.EHOSTUNREACH), errors.Is(r.err, unix.ENETUNREACH):
-		return true // an earlier answer's fate, not this socket's
+// receiveBatch gives the datagrams of a batch away.
+func (r *slotReader) receiveBatch(n int) {
+	now := time.Now().UnixNano()
+	for i := range n {
+		d, payload := r.batch.datagram(i)
+		r.receive(&d, payload, now)
 	}
-	sl.service.host.Logger().Warn("cannot read: trying again", "socket", sl.socket.Name, "err", r.err)
-	return sl.service.pause(maxRetryPause)
+	if r.since += n; r.since >= datagramBatch {
+		r.flush()
+	}
 }
 
 // receive gives a datagram to its source's client. An empty one is a keep-alive.
-func (r *slotReader) receive(d *datagram, payload []byte) {
-	now := time.Now().UnixNano()
+func (r *slotReader) receive(d *datagram, payload []byte, now int64) {
 	for range 2 {
 		src, err := r.slot.sourceOf(d, now)
 		if err != nil {
@@ -65,7 +53,7 @@ func (r *slotReader) receive(d *datagram, payload []byte) {
 			r.slot.fail(d, payload, errNoRoom, now)
 			return
 		case errors.Is(err, plugin.ErrMoved):
-			r.parked = &parked{datagram: *d, payload: bytes.Clone(payload)}
+			r.park(d, payload)
 			return
 		}
 		// The client was closed from elsewhere: who sends again is a new one.
@@ -73,12 +61,20 @@ func (r *slotReader) receive(d *datagram, payload []byte) {
 	}
 }
 
+// park keeps a datagram that was not taken.
+func (r *slotReader) park(d *datagram, payload []byte) {
+	p := &parked{datagram: *d, payload: bytes.Clone(payload)}
+	p.from = bytes.Clone(d.from)
+	r.parked = append(r.parked, p)
+}
+
 // errNoRoom is the fate of a message for whose source, which has just come, too many wait.
 var errNoRoom = shared.Errorf(shared.CodeOverloaded, "too many messages wait for a client that has just moved: send slower and try again")
 
-// take gives a message away, unless its source is about to move or has just come.
+// take gives a message away, unless its source is about to move or has just come. What is
+// behind a datagram that was not taken is not taken either, to come in order.
 func (r *slotReader) take(src *source, payload []byte) error {
-	if r.gate.wanted() {
+	if len(r.parked) > 0 || r.gate.wanted() {
 		return plugin.ErrMoved
 	}
 	switch asleep, kept := src.queue(payload); {
@@ -103,5 +99,5 @@ func (r *slotReader) flush() {
 		src.touched = false
 		r.touched[i] = nil
 	}
-	r.touched = r.touched[:0]
+	r.touched, r.since = r.touched[:0], 0
 }

@@ -278,7 +278,14 @@ func boundTo(t *testing.T, sock plugin.Socket) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return keyOf(sa).name()
+	switch a := sa.(type) {
+	case *unix.SockaddrInet4:
+		return keyOf(sockaddrIPv4(uint16(a.Port), a.Addr)).String()
+	case *unix.SockaddrInet6:
+		return keyOf(sockaddrIPv6(uint16(a.Port), a.Addr, a.ZoneId)).String()
+	}
+	t.Fatalf("bound to %v", sa)
+	return ""
 }
 
 func listenUnix(t *testing.T, kind int) (plugin.Socket, string) {

@@ -119,14 +119,8 @@ func (s *SocketService) sourceIn(f *fields, attach attachFunc) (resume func(), e
 }
 
 // carries reports whether a source with this address can be heard on the slot.
-func (sl *slot) carries(from unix.Sockaddr) bool {
-	switch from.(type) {
-	case nil, *unix.SockaddrUnix:
-		return sl.family == unix.AF_UNIX
-	case *unix.SockaddrInet4:
-		return sl.family == unix.AF_INET
-	}
-	return sl.family == unix.AF_INET6
+func (sl *slot) carries(from sockaddr) bool {
+	return from.family() == sl.family || len(from) == 0 && sl.family == unix.AF_UNIX
 }
 
 // succeed adds a source in the place of one that was taken for a new one here.

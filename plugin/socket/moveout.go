@@ -195,9 +195,8 @@ func (r *slotReader) give(give giveFunc) {
 		state := src.state()
 		state.drops, state.counted = drops, true
 		state.parked = src.waiting()
-		p := r.parked
-		isParked := p != nil && keyOf(p.from) == src.key && p.anc.local == src.asked.local
-		if isParked {
+		own := r.parkedOf(src)
+		for _, p := range own {
 			state.parked = append(state.parked, p.payload)
 		}
 		author, err := sl.service.saveClient(src.client)
@@ -210,10 +209,22 @@ func (r *slotReader) give(give giveFunc) {
 			src.given = false
 			sl.mu.Unlock()
 			sl.service.host.Logger().Debug("a client stays", "client", src.client.ID(), "err", err)
-		} else if isParked {
+			continue
+		}
+		for _, p := range own {
 			p.given = true
 		}
 	}
+}
+
+// parkedOf are the datagrams of a source that were read and not taken.
+func (r *slotReader) parkedOf(src *source) (all []*parked) {
+	for _, p := range r.parked {
+		if keyOf(p.from) == src.key && p.anc.local == src.asked.local {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // back is the end of a move that failed.
@@ -231,8 +242,10 @@ func (r *slotReader) back() {
 	for _, src := range left {
 		src.wake()
 	}
-	if r.gate.stands() && r.parked != nil {
-		r.parked.given = false
+	if r.gate.stands() {
+		for _, p := range r.parked {
+			p.given = false
+		}
 	}
 	r.gate.open()
 }

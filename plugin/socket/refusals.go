@@ -3,8 +3,6 @@ package socket
 import (
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/antano/antano/shared"
 )
 
@@ -17,11 +15,12 @@ const (
 // a second for a source, so that no flood is reflected.
 func (sl *slot) refuse(d *datagram, payload []byte, e *shared.Error, now int64) {
 	sl.service.host.CountDrop(e.Code, 1)
-	if d.from == nil || !sl.refusals.allow(keyOf(d.from), now) {
+	key := keyOf(d.from)
+	if key == (sourceKey{}) || !sl.refusals.allow(key, now) {
 		return
 	}
 	if answer := sl.service.refusal(sl.service.idOf(payload), e); answer != nil {
-		unix.SendmsgN(sl.socket.FD, answer, sl.answerFrom(d.anc), d.from, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		sendTo(sl.socket.FD, d.from, sl.answerFrom(d.anc), [][]byte{answer})
 	}
 }
 

@@ -35,6 +35,7 @@ type SocketService struct {
 	frame    func(dst, payload []byte) ([]byte, error) // of outgoing messages; nil sends them bare
 	idle     time.Duration
 	partial  budget
+	batches  *sync.Pool // of *inBatch, for datagrams; nil without
 	done     chan struct{}
 
 	lingering atomic.Int64 // refused connections that may still read their answer

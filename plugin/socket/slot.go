@@ -20,8 +20,6 @@ type slot struct {
 	socket  plugin.Socket // inherited; answers leave through it, also when it is not read
 	family  int
 	local   bool // the address asked must be told and answered from: bound to a wildcard
-	size    int  // of the receive buffer
-	buffers *sync.Pool
 	round   round
 
 	mu      sync.Mutex
@@ -39,14 +37,11 @@ func newSlot(s *SocketService, number int, sock plugin.Socket) (*slot, error) {
 		return nil, fmt.Errorf("use socket %s (descriptor %d): %w", sock.Name, sock.FD, err)
 	}
 	sl := &slot{service: s, number: number, socket: sock, family: family, sources: make(map[sourceKey]*source)}
-	sl.size = s.params.Limits.MaxMessageBytes
 	if family != unix.AF_UNIX {
-		sl.size = min(sl.size, 1<<16)
 		if err := sl.tuneUDP(); err != nil {
 			return nil, fmt.Errorf("set up socket %s (descriptor %d): %w", sock.Name, sock.FD, err)
 		}
 	}
-	sl.buffers = &sync.Pool{New: func() any { b := make([]byte, sl.size); return &b }}
 	sl.seeDrops()
 	return sl, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,14 +21,14 @@ type slotReader struct {
 	raw  syscall.RawConn
 	gone chan struct{}
 	gate gate
+	end  atomic.Bool // the reader is to end
 
 	tryRead func(fd uintptr) bool
-	buffer  *[]byte // held while there is something to read
-	control [128]byte
-	got     datagram
+	batch   *inBatch // held while there is something to read
 	err     error
+	since   int // datagrams taken since answers were flushed
 	touched []*source
-	parked  *parked // was read and not taken; also whose who has stopped the reader
+	parked  []*parked // were read and not taken; also whose who has stopped the reader
 }
 
 // parked is a datagram that waits for a move.
@@ -52,7 +53,7 @@ func (sl *slot) start() error {
 		return fmt.Errorf("read socket %s: %w", sl.socket.Name, err)
 	}
 	r := &slotReader{slot: sl, file: file, raw: raw, gone: make(chan struct{})}
-	r.tryRead = r.readDatagram
+	r.tryRead = r.drain
 	sl.service.mu.Lock()
 	ok := sl.service.beginLocked()
 	sl.service.mu.Unlock()
@@ -75,11 +76,14 @@ func (sl *slot) stop() bool {
 	if sl.reader == nil {
 		return false
 	}
+	sl.reader.end.Store(true)
 	sl.reader.file.Close()
 	sl.reader.gate.open() // a reader that stands finds the file closed
 	<-sl.reader.gone
-	if p := sl.reader.parked; p != nil && !p.given {
-		sl.fail(&p.datagram, p.payload, errStays, time.Now().UnixNano())
+	for _, p := range sl.reader.parked {
+		if !p.given {
+			sl.fail(&p.datagram, p.payload, errStays, time.Now().UnixNano())
+		}
 	}
 	sl.reader = nil
 	sl.endDrops()
@@ -95,64 +99,81 @@ func (r *slotReader) run() {
 	defer r.gate.end()
 	defer r.file.Close()
 	defer r.flush()
-	for r.step() {
+	for !r.end.Load() && r.step() {
 	}
 }
 
-// step takes one datagram, or stands while the slot moves, and reports whether to go on.
+// step takes what waits, or stands while the slot moves, and reports whether to go on.
 func (r *slotReader) step() bool {
 	if r.gate.wanted() {
 		r.flush()
 		r.gate.stop()
 		return r.file.SetReadDeadline(time.Time{}) == nil
 	}
-	if r.parked != nil {
+	if len(r.parked) > 0 {
 		return r.receiveParked()
 	}
-	if err := r.raw.Read(r.tryRead); err != nil {
+	err := r.raw.Read(r.tryRead)
+	r.putBatch()
+	if err != nil {
 		// Who interrupted asked for the gate first, so what is taken off here is over.
 		return errors.Is(err, os.ErrDeadlineExceeded) && (r.gate.wanted() || r.file.SetReadDeadline(time.Time{}) == nil)
 	}
-	r.slot.round.begin()
-	defer r.slot.round.end()
-	return r.handle()
+	return r.goOn()
+}
+
+// goOn reports whether to read on after r.err.
+func (r *slotReader) goOn() bool {
+	switch {
+	case r.err == nil, errors.Is(r.err, unix.ECONNREFUSED), errors.Is(r.err, unix.EHOSTUNREACH), errors.Is(r.err, unix.ENETUNREACH):
+		return true // or an earlier answer's fate, not this socket's
+	}
+	r.slot.service.host.Logger().Warn("cannot read: trying again", "socket", r.slot.socket.Name, "err", r.err)
+	return r.slot.service.pause(maxRetryPause)
 }
 
 // receiveParked tries again what was not taken: the move has not come here yet, or has
 // ended.
 func (r *slotReader) receiveParked() bool {
-	p := r.parked
+	r.slot.round.begin()
+	defer r.slot.round.end()
+	all := r.parked
 	r.parked = nil
-	r.receive(&p.datagram, p.payload)
-	return r.parked == nil || r.slot.service.pause(retryMoved)
+	now := time.Now().UnixNano()
+	for _, p := range all {
+		r.receive(&p.datagram, p.payload, now)
+	}
+	return len(r.parked) == 0 || r.slot.service.pause(retryMoved)
 }
 
 // interrupt ends the wait of a reader that is to stand.
 func (r *slotReader) interrupt() { r.file.SetReadDeadline(longAgo) }
 
-// readDatagram reads one datagram, or says that answers can be flushed, or waits.
-func (r *slotReader) readDatagram(fd uintptr) bool {
-	if r.buffer == nil {
-		r.buffer = r.slot.buffers.Get().(*[]byte)
+// drain takes one batch. It returns false when nothing was left behind it, and is called
+// again when the socket has become readable since: asking once more, only to be told that
+// there is nothing, would cost a system call for each of those who wait for their answer.
+func (r *slotReader) drain(fd uintptr) bool {
+	r.slot.round.begin()
+	defer r.slot.round.end()
+	if r.batch == nil {
+		r.batch = r.slot.service.batches.Get().(*inBatch)
 	}
-	var n, nc, flags int
-	for {
-		n, nc, flags, r.got.from, r.err = unix.Recvmsg(int(fd), *r.buffer, r.control[:], unix.MSG_DONTWAIT|unix.MSG_TRUNC)
-		if r.err != unix.EINTR {
-			break
-		}
+	n, more, err := r.batch.read(int(fd), r.slot.local)
+	if r.err = err; err != nil && err != unix.EAGAIN {
+		return true
 	}
-	r.got.dry = false
-	if r.err == unix.EAGAIN {
-		if len(r.touched) > 0 {
-			r.got.dry = true
-			return true
-		}
-		r.slot.buffers.Put(r.buffer)
-		r.buffer = nil
-		return false
+	r.receiveBatch(n)
+	if more || r.gate.wanted() || len(r.parked) > 0 {
+		return true
 	}
-	r.got.size, r.got.cut = n, flags&unix.MSG_TRUNC != 0
-	r.got.anc = parseAncillary(r.control[:max(nc, 0)])
-	return true
+	r.flush()
+	r.putBatch()
+	return false
+}
+
+func (r *slotReader) putBatch() {
+	if r.batch != nil {
+		r.slot.service.batches.Put(r.batch)
+		r.batch = nil
+	}
 }

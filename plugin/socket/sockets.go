@@ -122,9 +122,11 @@ func (s *SocketService) endpointConfig(sockets []plugin.Socket) (plugin.Endpoint
 	case kind == unix.SOCK_DGRAM && family == unix.AF_UNIX:
 		config.Frame, config.Datagram = nil, true
 		config.MaxFrame, err = sendLimit(fd)
+		s.batches = batches(s.params.Limits.MaxMessageBytes)
 	case kind == unix.SOCK_DGRAM:
 		config.Frame, config.Datagram = nil, true
 		config.MaxFrame = maxUDPDatagram
+		s.batches = batches(min(s.params.Limits.MaxMessageBytes, 1<<16))
 	}
 	return config, err
 }

@@ -1,9 +1,9 @@
 package socket
 
 import (
+	"bytes"
 	"iter"
 	"net/netip"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -11,13 +11,6 @@ import (
 
 	"github.com/antano/antano/plugin"
 )
-
-// sourceKey tells sources of one socket apart. Only the first of those that differ
-// in local alone is in the table, the others are chained to it.
-type sourceKey struct {
-	remote netip.AddrPort
-	path   string
-}
 
 // source is one sender of datagrams, and the way back to it.
 type source struct {
@@ -27,7 +20,7 @@ type source struct {
 	next    *source   // same key, other address asked; guarded by slot.mu
 	client  plugin.Client
 	address string
-	to      unix.Sockaddr
+	to      sockaddr
 	control []byte
 	seen    int64 // when it was last heard, Unix nanoseconds; guarded by slot.mu
 	touched bool  // the reader's: has something to flush
@@ -46,39 +39,11 @@ type source struct {
 	full        time.Time // since when the receiver takes nothing, zero while it does; Write's
 }
 
-func keyOf(from unix.Sockaddr) (key sourceKey) {
-	switch a := from.(type) {
-	case *unix.SockaddrInet4:
-		key.remote = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
-	case *unix.SockaddrInet6:
-		ip := netip.AddrFrom16(a.Addr)
-		if a.ZoneId != 0 {
-			ip = ip.WithZone(strconv.FormatUint(uint64(a.ZoneId), 10))
-		}
-		key.remote = netip.AddrPortFrom(ip.Unmap(), uint16(a.Port))
-	case *unix.SockaddrUnix:
-		key.path = a.Name
-	}
-	return key
-}
-
-// name is the address for people, and for SendMessage.
-func (k sourceKey) name() string {
-	switch {
-	case k.remote.IsValid():
-		return k.remote.String()
-	case k.path != "":
-		return k.path
-	}
-	return "unbound"
-}
-
 // sourceOf returns the source of a datagram, a new one when it was not heard
 // before. The error is that of Endpoint.Connect.
 func (sl *slot) sourceOf(d *datagram, now int64) (*source, error) {
-	key := keyOf(d.from)
 	sl.mu.Lock()
-	src := sl.find(key, d.anc.local)
+	src := sl.find(d.from, d.anc.local)
 	if src != nil {
 		// Under the lock, so that the sweeper does not forget it meanwhile.
 		src.seen = now
@@ -97,10 +62,10 @@ func (sl *slot) sourceOf(d *datagram, now int64) (*source, error) {
 	return src, nil
 }
 
-// newSource makes a source that is in no table yet.
-func (sl *slot) newSource(from unix.Sockaddr, asked ancillary) *source {
+// newSource makes a source that is in no table yet. from is not kept.
+func (sl *slot) newSource(from sockaddr, asked ancillary) *source {
 	key := keyOf(from)
-	return &source{slot: sl, key: key, asked: asked, address: key.name(), to: from, control: sl.answerFrom(asked)}
+	return &source{slot: sl, key: key, asked: asked, address: key.String(), to: bytes.Clone(from), control: sl.answerFrom(asked)}
 }
 
 // writer is the way back, nil without one.
@@ -119,8 +84,13 @@ func (sl *slot) add(src *source) {
 }
 
 // find returns a known source, or nil. The caller holds sl.mu.
-func (sl *slot) find(key sourceKey, local netip.Addr) *source {
-	src := sl.sources[key]
+func (sl *slot) find(from sockaddr, local netip.Addr) *source {
+	var src *source
+	if from.family() == unix.AF_UNIX {
+		src = sl.sources[sourceKey{path: string(from.name())}] // makes no string
+	} else {
+		src = sl.sources[keyOf(from)]
+	}
 	for src != nil && src.asked.local != local {
 		src = src.next
 	}
@@ -208,10 +178,7 @@ func (sl *slot) leaving() (all []*source) {
 
 // sourceAt returns the client of the datagram source with the given address.
 func (s *SocketService) sourceAt(address string) plugin.Client {
-	key := sourceKey{path: address}
-	if remote, err := netip.ParseAddrPort(address); err == nil {
-		key = sourceKey{remote: netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())}
-	}
+	key := keyOfName(address)
 	for _, sl := range s.allSlots() {
 		sl.mu.Lock()
 		src := sl.sources[key]

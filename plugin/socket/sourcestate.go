@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -11,8 +12,8 @@ import (
 // sourceState is what a datagram source takes along.
 type sourceState struct {
 	slot    uint8
-	from    unix.Sockaddr // nil or without a name for an unbound unix sender
-	local   netip.Addr    // the address it asked, on a wildcard socket
+	from    sockaddr
+	local   netip.Addr // the address it asked, on a wildcard socket
 	ifindex uint32
 	seen    int64 // when it was last heard, Unix nanoseconds; 0: not known
 	// drops is how many of the slot's datagrams the kernel has dropped and somebody has
@@ -64,53 +65,64 @@ func parseSource(f *fields) (*sourceState, error) {
 	return s, nil
 }
 
-func appendSockaddr(dst []byte, from unix.Sockaddr) []byte {
-	switch a := from.(type) {
-	case *unix.SockaddrInet4:
-		dst = append(dst, addrIPv4)
-		dst = binary.BigEndian.AppendUint16(dst, uint16(a.Port))
-		return append(dst, a.Addr[:]...)
-	case *unix.SockaddrInet6:
-		dst = append(dst, addrIPv6)
-		dst = binary.BigEndian.AppendUint16(dst, uint16(a.Port))
-		dst = append(dst, a.Addr[:]...)
-		return binary.BigEndian.AppendUint32(dst, a.ZoneId)
-	case *unix.SockaddrUnix:
-		if a.Name != "" {
-			return appendBytes(append(dst, addrUnix), a.Name)
+func appendSockaddr(dst []byte, from sockaddr) []byte {
+	switch from.family() {
+	case unix.AF_INET:
+		dst = binary.BigEndian.AppendUint16(append(dst, addrIPv4), from.port())
+		return append(dst, from[4:8]...)
+	case unix.AF_INET6:
+		dst = binary.BigEndian.AppendUint16(append(dst, addrIPv6), from.port())
+		dst = append(dst, from[8:24]...)
+		return binary.BigEndian.AppendUint32(dst, from.zone())
+	}
+	if name := from.name(); len(name) > 0 {
+		start := len(dst) + 1 + 4
+		if dst = appendBytes(append(dst, addrUnix), name); name[0] == 0 {
+			dst[start] = '@'
 		}
+		return dst
 	}
 	return append(dst, addrNone)
 }
 
-func (f *fields) sockaddr() unix.Sockaddr {
+func (f *fields) sockaddr() sockaddr {
 	switch f.byte() {
 	case addrNone:
 		return nil
 	case addrIPv4:
-		a := &unix.SockaddrInet4{Port: f.port()}
-		copy(a.Addr[:], f.take(len(a.Addr)))
-		return a
+		port := f.port()
+		var ip [4]byte
+		copy(ip[:], f.take(len(ip)))
+		return sockaddrIPv4(port, ip)
 	case addrIPv6:
-		a := &unix.SockaddrInet6{Port: f.port()}
-		copy(a.Addr[:], f.take(len(a.Addr)))
-		a.ZoneId = f.uint32()
-		return a
+		port := f.port()
+		var ip [16]byte
+		copy(ip[:], f.take(len(ip)))
+		return sockaddrIPv6(port, ip, f.uint32())
 	case addrUnix:
-		name := f.bytes()
-		f.bad = f.bad || len(name) == 0 || len(name) > maxUnixName
-		return &unix.SockaddrUnix{Name: string(name)}
+		return f.unixName()
 	}
 	f.bad = true
 	return nil
 }
 
-// maxUnixName is how long sun_path can be.
-const maxUnixName = 108
+// unixName reads a path, or an abstract name with an @ for its zero.
+func (f *fields) unixName() sockaddr {
+	name := f.bytes()
+	switch {
+	case len(name) == 0 || len(name) > maxUnixName:
+		f.bad = true
+	case name[0] == '@':
+		name[0] = 0
+	default:
+		f.bad = f.bad || bytes.IndexByte(name, 0) >= 0
+	}
+	return sockaddrUnix(name)
+}
 
-func (f *fields) port() (port int) {
+func (f *fields) port() (port uint16) {
 	if b := f.take(2); b != nil {
-		port = int(binary.BigEndian.Uint16(b))
+		port = binary.BigEndian.Uint16(b)
 	}
 	return port
 }

@@ -12,29 +12,30 @@ import (
 )
 
 // Write sends each message as a datagram, through the socket that the source was
-// heard on. A full socket, or with unix a full receiver, is retried by timer: the
-// kernel does not say when there is room. Source: plugin.Writer.
+// heard on, many with one system call. A full socket, or with unix a full receiver, is
+// retried by timer: the kernel does not say when there is room. Source: plugin.Writer.
 func (src *source) Write(messages [][]byte, wait bool) (n int, err error) {
-	for _, m := range messages {
+	for len(messages) > 0 {
 		if src.interrupted.Load() {
 			return n, plugin.ErrWouldBlock
 		}
-		err := src.send(m)
+		sent, err := src.send(messages)
 		if err == unix.EAGAIN {
 			if wait {
-				err = src.sendLater(m)
+				sent, err = src.sendLater(messages)
 			}
 			if !wait || src.interrupted.Load() && err == unix.EAGAIN {
 				return n, plugin.ErrWouldBlock
 			}
 		}
-		if err == nil {
-			src.full = time.Time{}
-		}
 		if err != nil {
-			return n, src.failure(err, len(m))
+			return n, src.failure(err, len(messages[0]))
 		}
-		n += len(m)
+		src.full = time.Time{}
+		for _, m := range messages[:sent] {
+			n += len(m)
+		}
+		messages = messages[sent:]
 	}
 	return n, nil
 }
@@ -59,25 +60,23 @@ func (sl *slot) drop(gone *source) {
 	sl.mu.Unlock()
 }
 
-func (src *source) send(m []byte) error {
+// send sends at least the first message, or says why not.
+func (src *source) send(messages [][]byte) (sent int, err error) {
 	for refused := false; ; {
 		if src.closed.Load() {
-			return os.ErrClosed
+			return 0, os.ErrClosed
 		}
-		_, err := unix.SendmsgN(src.slot.socket.FD, m, src.control, src.to, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-		switch {
-		case err == unix.EINTR:
-		case err == unix.ECONNREFUSED && src.slot.family != unix.AF_UNIX && !refused:
-			refused = true // the fate of an earlier answer; this one was not sent
-		default:
-			return err
+		sent, err = sendTo(src.slot.socket.FD, src.to, src.control, messages)
+		if err != unix.ECONNREFUSED || src.slot.family == unix.AF_UNIX || refused {
+			return sent, err
 		}
+		refused = true // the fate of an earlier answer; this one was not sent
 	}
 }
 
 // sendLater retries until the receiver has been full for push_back: what comes then is
 // refused at once, until it takes a datagram again.
-func (src *source) sendLater(m []byte) error {
+func (src *source) sendLater(messages [][]byte) (sent int, err error) {
 	if src.full.IsZero() {
 		src.full = time.Now()
 	}
@@ -85,13 +84,13 @@ func (src *source) sendLater(m []byte) error {
 	for wait := time.Millisecond; ; wait = min(2*wait, maxRetryPause) {
 		left := time.Until(end)
 		if left <= 0 || src.interrupted.Load() {
-			return unix.EAGAIN
+			return 0, unix.EAGAIN
 		}
 		if !src.slot.service.pause(min(wait, left)) {
-			return os.ErrClosed
+			return 0, os.ErrClosed
 		}
-		if err := src.send(m); err != unix.EAGAIN {
-			return err
+		if sent, err = src.send(messages); err != unix.EAGAIN {
+			return sent, err
 		}
 	}
 }

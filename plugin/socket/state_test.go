@@ -6,8 +6,6 @@ import (
 	"reflect"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/antano/antano/shared"
 )
 
@@ -21,9 +19,10 @@ var streamStates = []streamState{
 }
 
 var sourceStates = []sourceState{
-	{slot: 63, from: &unix.SockaddrInet4{Port: 9, Addr: [4]byte{1, 2, 3, 4}}, local: netip.MustParseAddr("127.0.0.2"), seen: 5},
-	{from: &unix.SockaddrInet6{Port: 65535, Addr: [16]byte{15: 1}, ZoneId: 3}, local: netip.MustParseAddr("fe80::1"), ifindex: 3, drops: 8, counted: true},
-	{from: &unix.SockaddrUnix{Name: "/tmp/x"}, parked: [][]byte{[]byte("m")}, author: []byte("a")},
+	{slot: 63, from: sockaddrIPv4(9, [4]byte{1, 2, 3, 4}), local: netip.MustParseAddr("127.0.0.2"), seen: 5},
+	{from: sockaddrIPv6(65535, [16]byte{15: 1}, 3), local: netip.MustParseAddr("fe80::1"), ifindex: 3, drops: 8, counted: true},
+	{from: sockaddrUnix([]byte("\x00abs\x00tract"))},
+	{from: sockaddrUnix([]byte("/tmp/x")), parked: [][]byte{[]byte("m")}, author: []byte("a")},
 	{},
 }
 

@@ -45,7 +45,7 @@ var walls = []wall{
 	// The kit speaks frames and calls as no manager does.
 	{"manager/conformance/internal", []string{"shared/...", "manager/conformance/internal/...", "manager/internal/..."}, []string{sys, google}},
 	{"plugins", []string{"shared", "plugin/..."}, nil},
-	{"cmd/antano", []string{"shared", "manager", "manager/conformance", "internal/measure/..."}, []string{cobra, hclog, rotation, systemd}},
+	{"cmd/antano", []string{"shared", "manager", "manager/conformance", "internal/measure/...", "cmd/antano/internal/..."}, []string{cobra, hclog, rotation, systemd}},
 	// What measures Antano is a user of it, apart from its plugin that speaks the protocol.
 	{"internal/measure", []string{"internal/measure/...", "shared", "manager"}, nil},
 	{"internal/measure/rawplugin", []string{"internal/measure/peer", "shared/..."}, []string{goPlugin, google}},

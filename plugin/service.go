@@ -35,8 +35,8 @@ type Drainer interface {
 // (Description.Handler must be true). It is called in the order of the messages of
 // one sender, concurrently for different senders. A returned response that is not
 // nil goes back to the sender as a message, with `in_reply_to` when there was an
-// id; []byte and json.RawMessage go out as they are in the format of m, anything
-// else is encoded. An error answers the sender with its code (*shared.Error) or
+// id; []byte and json.RawMessage, also m.Value itself, go out as they are in the format
+// of m, anything else is encoded. An error answers the sender with its code (*shared.Error) or
 // `unsupported`. Source: the seed's on_received_message.
 type Handler interface {
 	OnReceivedMessage(ctx context.Context, m *shared.Message) (response any, err error)

@@ -5,7 +5,9 @@ import (
 	"fmt"
 )
 
-// Description is what a plugin says of itself before anything is started.
+// Description is what a plugin says of itself before anything is started. The SDK fills
+// in what an author leaves empty: the name antano-service-TYPE, the version that the Go
+// tool noted in the binary, no transport, and all built-in formats.
 // Source: docs/protocol.md "Describe".
 type Description struct {
 	Name        string          `json:"name"`

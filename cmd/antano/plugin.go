@@ -11,8 +11,8 @@ import (
 )
 
 func newPlugin() *cobra.Command {
-	c := &cobra.Command{Use: "plugin", Short: "Look at service plugins", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(newPluginList(), newPluginDescribe(), newPluginTest())
+	c := &cobra.Command{Use: "plugin", Short: "Look at service plugins, test or write one", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(newPluginList(), newPluginDescribe(), newPluginTest(), newPluginNew())
 	return c
 }
 

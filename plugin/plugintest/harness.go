@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/antano/antano/plugin"
+	"github.com/antano/antano/plugin/internal/about"
 	"github.com/antano/antano/plugin/internal/peer"
 	"github.com/antano/antano/plugin/internal/serve"
 	"github.com/antano/antano/plugin/internal/share"
@@ -50,7 +51,8 @@ type Harness struct {
 // of the kernel's choice, or in a temporary directory.
 func Start(t testing.TB, s plugin.Service, params shared.ServiceParams) *Harness {
 	t.Helper()
-	d := s.Describe()
+	d := about.Complete(s.Describe())
+	check(t, "describe the service", about.Check(d))
 	params = withDefaults(params, d)
 	dir, err := os.MkdirTemp("", "antano") // t.TempDir is too long for a socket
 	check(t, "make a directory for sockets", err)

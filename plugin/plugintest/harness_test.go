@@ -134,7 +134,11 @@ func TestConversation(t *testing.T) {
 	if got := p.Next(); got != `{"type":"receipt","id":"a","delivered":1}` {
 		t.Fatalf("receipt: %s", got)
 	}
-	p.Send(`{"entity":"service","entity_id":2,"process_id":1,"message":[1],"id":"b"}`)
+	p.Send(`{"entity":"service","entity_id":8,"message":1,"id":"n"}`)
+	if got := p.Next(); !strings.Contains(got, `"code":"no_such_entity"`) {
+		t.Fatalf("to a service that is not there: %s", got)
+	}
+	p.Send(`{"entity":"service","entity_id":2,"message":[1],"id":"b"}`)
 	got := []string{p.Next(), p.Next()}
 	if all := strings.Join(got, ""); !strings.Contains(all, `"in_reply_to":"b","message":[1]`) || !strings.Contains(all, `{"type":"receipt","id":"b","delivered":1}`) {
 		t.Fatalf("answers of the handler: %q", got)

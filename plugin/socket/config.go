@@ -10,9 +10,8 @@ import (
 
 // Config is what a SocketService is made of.
 type Config struct {
-	// Description is what Describe returns, with Handover set. Formats that are nil mean all built-in
-	// ones, an empty name the file's usual one, an empty version what the Go tool
-	// noted; Transport says which sockets the manager opens.
+	// Description is what Describe returns, with Handover set; Transport says which
+	// sockets the manager opens.
 	shared.Description
 
 	// OnReceivedMessage, when set, gets each message as it came, without framing,
@@ -58,7 +57,3 @@ const (
 	keepAliveEvery  = 15 // seconds between questions
 	keepAliveProbes = 4  // questions without an answer before it is gone
 )
-
-var builtInFormats = []shared.FormatID{
-	shared.FormatJSON, shared.FormatMsgpack, shared.FormatText, shared.FormatBinary,
-}

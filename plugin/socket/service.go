@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/antano/antano/plugin"
+	"github.com/antano/antano/plugin/internal/about"
 	"github.com/antano/antano/shared"
 )
 
@@ -62,18 +62,7 @@ var (
 
 // New returns a service that is not started. It opens nothing.
 func New(config Config) *SocketService {
-	if config.Name == "" {
-		config.Name = shared.PluginPrefix + config.ServiceType
-	}
-	if config.Version == "" {
-		config.Version = buildVersion()
-	}
-	if config.FormatsIn == nil {
-		config.FormatsIn = builtInFormats
-	}
-	if config.FormatsOut == nil {
-		config.FormatsOut = builtInFormats
-	}
+	config.Description = about.Complete(config.Description)
 	config.Handover = true
 	return &SocketService{
 		config:    config,
@@ -82,14 +71,6 @@ func New(config Config) *SocketService {
 		slots:     make(map[int]*slot),
 		done:      make(chan struct{}),
 	}
-}
-
-// buildVersion is what the Go tool noted in the binary.
-func buildVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
-	}
-	return "unknown"
 }
 
 // Describe says what the service is. Source: plugin.Service.

@@ -66,6 +66,7 @@ type process struct {
 // start starts a process; a second generation waits for a move.
 func (w *world) start(id uint16, generation uint32) *process {
 	w.t.Helper()
+	w.manager.Serves(serviceID, id)
 	hello := wire.Hello{Version: shared.ProtocolVersion, Process: id, Generation: generation, Secret: w.manager.Secret}
 	l, err := link.Dial(w.context(), link.Config{Socket: w.path, Hello: hello, QueueBytes: 64 << 20})
 	if err != nil {

@@ -29,19 +29,20 @@ type Manager struct {
 	listener *net.UnixListener
 	wg       sync.WaitGroup
 
-	mu     sync.Mutex
-	links  map[uint16]*link // by process: the one that serves
-	next   map[uint16]*link // its successor, up to a move
-	all    map[*link]struct{}
-	hosts  map[uint16]*link          // by process in a client's id, if another one has them
-	moved  map[shared.ClientID]*link // clients that another process has
-	moves  map[uint64]*move
-	up     chan struct{} // closed and replaced when a link comes up or goes down
-	groups map[string]map[*link]bool
-	open   map[uint64]*open
-	token  uint64
-	nextID uint32
-	closed bool
+	mu       sync.Mutex
+	links    map[uint16]*link   // by process: the one that serves
+	services map[int64][]uint16 // the processes of each
+	next     map[uint16]*link   // its successor, up to a move
+	all      map[*link]struct{}
+	hosts    map[uint16]*link          // by process in a client's id, if another one has them
+	moved    map[shared.ClientID]*link // clients that another process has
+	moves    map[uint64]*move
+	up       chan struct{} // closed and replaced when a link comes up or goes down
+	groups   map[string]map[*link]bool
+	open     map[uint64]*open
+	token    uint64
+	nextID   uint32
+	closed   bool
 }
 
 // open is a message whose results are awaited.
@@ -60,7 +61,7 @@ func Listen(path string, serverID uint8) (*Manager, error) {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
 	m := &Manager{
-		serverID: serverID, listener: l, links: map[uint16]*link{}, up: make(chan struct{}),
+		serverID: serverID, listener: l, links: map[uint16]*link{}, services: map[int64][]uint16{}, up: make(chan struct{}),
 		next: map[uint16]*link{}, all: map[*link]struct{}{}, hosts: map[uint16]*link{}, moved: map[shared.ClientID]*link{}, moves: map[uint64]*move{},
 		groups: map[string]map[*link]bool{}, open: map[uint64]*open{}, nextID: 1,
 	}
@@ -76,12 +77,22 @@ func (m *Manager) Path() string { return m.listener.Addr().String() }
 
 // Start is what a process is told so that it connects to this manager.
 func (m *Manager) Start(params shared.ServiceParams, process int) control.Start {
+	m.Serves(params.ID, uint16(process))
 	return control.Start{
 		Identity: shared.Identity{
 			ServerID: int(m.serverID), ServiceID: params.ID, ProcessID: process, Generation: 1, Service: params.Name,
 		},
 		Params: params, RelaySocket: m.listener.Addr().String(), Secret: m.Secret,
 		ShareRow: 0, ShareRows: 1, PushBack: pushBack, HandlerTimeout: handlerTimeout,
+	}
+}
+
+// Serves notes that a process is one of a service, which messages for that go to.
+func (m *Manager) Serves(service int64, process uint16) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !slices.Contains(m.services[service], process) {
+		m.services[service] = append(m.services[service], process)
 	}
 }
 

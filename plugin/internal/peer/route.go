@@ -114,14 +114,15 @@ func (m *Manager) destinations(msg *wire.Message) (to []*link, code shared.Code)
 			return []*link{l}, shared.CodeNone
 		}
 	case wire.KindService:
-		if msg.Process == wire.AnyProcess {
-			for p := range uint16(len(m.links)) { // rendezvous is for the real one
-				if l := m.links[(p+uint16(msg.FromID))%uint16(len(m.links))+1]; l != nil {
-					return []*link{l}, shared.CodeNone
-				}
+		processes := m.services[msg.EntityID]
+		if len(processes) == 0 {
+			return nil, shared.CodeNoSuchEntity
+		}
+		for i := range processes { // rendezvous is for the real one
+			p := processes[(i+int(msg.FromID))%len(processes)]
+			if l := m.links[p]; l != nil && (msg.Process == wire.AnyProcess || msg.Process == p) {
+				return []*link{l}, shared.CodeNone
 			}
-		} else if l := m.links[msg.Process]; l != nil {
-			return []*link{l}, shared.CodeNone
 		}
 		return nil, shared.CodeNoSuchProcess
 	default:

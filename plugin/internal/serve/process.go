@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/antano/antano/plugin/internal/about"
 	"github.com/antano/antano/plugin/internal/hub"
 	"github.com/antano/antano/plugin/internal/link"
 	"github.com/antano/antano/plugin/internal/share"
@@ -56,8 +57,8 @@ func New(s Service, in Inherited, log *slog.Logger) *Process {
 	return &Process{service: s, inherited: in, log: log, turn: make(chan struct{}, 1), lost: make(chan error, 1), gone: make(chan struct{}), done: make(chan struct{})}
 }
 
-// Describe says what the service is.
-func (p *Process) Describe() shared.Description { return p.service.Describe() }
+// Describe says what the service is, with what its author left out.
+func (p *Process) Describe() shared.Description { return about.Complete(p.service.Describe()) }
 
 // Lost receives why the relay link went down without being asked to.
 func (p *Process) Lost() <-chan error { return p.lost }

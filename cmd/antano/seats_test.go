@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -166,5 +167,36 @@ active_service:
 	}
 	if noted < asked-lost || later != 0 {
 		t.Errorf("%d of %d calls were made, %d lost with a process, %d later", noted, asked, lost, later)
+	}
+}
+
+// TestHandlerKeepsItsClientsOverManagers scales a handler, so that its clients are not where
+// a new manager would put them, and then kills the manager and upgrades its successor.
+func TestHandlerKeepsItsClientsOverManagers(t *testing.T) {
+	t.Parallel()
+	dirs := pluginDirs(t, "probe")
+	s := start(t, withHandlers, dirs...)
+	var clients []*client
+	for range 12 {
+		clients = append(clients, dial(t, "tcp", s.service("tcp").Address))
+	}
+	who := func() (at []string) {
+		for _, c := range clients {
+			m := c.ask(`{"entity":"service","entity_id":9,"message":{"do":"who"}}`)["message"].(map[string]any)
+			at = append(at, fmt.Sprint(m["process_id"]))
+		}
+		return at
+	}
+	before := who()
+	s.must("scale", "probe=8")
+	s.kill()
+	next := s.successor(dirs...)
+	next.start()
+	if after := who(); !slices.Equal(before, after) {
+		t.Errorf("the manager was killed: processes %v, were %v", after, before)
+	}
+	next.must("upgrade")
+	if after := who(); !slices.Equal(before, after) {
+		t.Errorf("the manager was upgraded: processes %v, were %v", after, before)
 	}
 }

@@ -110,6 +110,7 @@ func TestControlRoundTrip(t *testing.T) {
 		{"held", AppendHold(nil, TypeHeld, HoldMessages), TypeHeld, HoldMessages, 0},
 		{"give sockets", AppendMove(nil, TypeGiveSockets, 6), TypeGiveSockets, uint64(6), 0},
 		{"ack", AppendAck(nil, &ack), TypeAck, ack, 0},
+		{"senders", AppendSenders(nil, KindService, []int64{-1}), TypeSenders, Senders{KindService, bytes.Repeat([]byte{255}, 8)}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, n, _, err := Next(append(tt.frame, 1, 2, 3))
@@ -178,6 +179,10 @@ func parseAs(t Type, body []byte) (any, error) {
 		return v, err
 	case TypeHold, TypeHeld:
 		return ParseHold(body)
+	case TypeSenders:
+		var v Senders
+		err := v.Parse(body)
+		return v, err
 	}
 	return parseMoved(t, body)
 }
@@ -261,6 +266,9 @@ func TestRefused(t *testing.T) {
 		"member of a client":         AppendMember(nil, TypeMember, &Member{Entity: []byte("client")}),
 		"member of nothing":          AppendMember(nil, TypeNoMember, &Member{}),
 		"held 3":                     AppendHold(nil, TypeHeld, 3),
+		"senders that are groups":    AppendSenders(nil, KindGroup, []int64{1}),
+		"no senders":                 AppendSenders(nil, KindClient, nil),
+		"too many senders":           AppendSenders(nil, KindClient, make([]int64, MaxSenders+1)),
 	} {
 		if _, err := parseAs(Type(frame[4]), frame[HeaderSize:]); !errors.Is(err, ErrFrame) {
 			t.Errorf("%s: %v", name, err)

@@ -48,6 +48,7 @@ const (
 	TypeHeld          Type = 33 // P→M: it has
 	TypeGiveSockets   Type = 34 // M→P: hand the listening sockets to the manager
 	TypeAck           Type = 35 // both ways: message frames read so far
+	TypeSenders       Type = 36 // P→M, after rejoin: whose messages its handler handles
 )
 
 var typeNames = [...]string{
@@ -60,6 +61,7 @@ var typeNames = [...]string{
 	TypeMember: "member", TypeNoMember: "no member", TypeRestore: "restore", TypePauseSender: "pause sender",
 	TypeResumeSender: "resume sender", TypeRejoin: "rejoin", TypeRange: "range", TypeRejoined: "rejoined",
 	TypeHold: "hold", TypeHeld: "held", TypeGiveSockets: "give sockets", TypeAck: "ack",
+	TypeSenders: "senders",
 }
 
 // String returns the name that docs/protocol.md has for t.

@@ -30,6 +30,7 @@ func FuzzLink(f *testing.F) {
 	all = wire.AppendMove(all, wire.TypeMoveReady, 1)
 	all = wire.AppendMove(all, wire.TypeMoveAbort, 2)
 	all = wire.AppendSenderPause(all, wire.TypePauseSender, &wire.SenderPause{Service: 10, Client: shared.NewClientID(1, 2, 1), Budget: 5})
+	all = wire.AppendSenders(all, wire.KindClient, []int64{1, 2})
 	all = wire.AppendHealthOK(all, &wire.HealthOK{Nonce: 1})
 	f.Add(wire.AppendResult(all, &res))
 	f.Add(wire.AppendHello(nil, &wire.Hello{}))

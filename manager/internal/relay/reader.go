@@ -88,7 +88,7 @@ func (l *Link) frame(f wire.Frame) error {
 		return l.moveAbort(f.Body)
 	case wire.TypeHeld:
 		return l.heldBack(f.Body)
-	case wire.TypeRange, wire.TypeRejoined:
+	case wire.TypeRange, wire.TypeRejoined, wire.TypeSenders:
 		return l.repeated(f)
 	case wire.TypeHello:
 		return fmt.Errorf("%w: a second hello", wire.ErrFrame)

@@ -70,6 +70,8 @@ func (l *Link) replay(in *wire.Reader) error {
 			err = l.rangeHeld(f.Body)
 		case wire.TypeSlotsOK:
 			l.adopted.reading, err = wire.ParseU64(f.Body)
+		case wire.TypeSenders:
+			err = l.seatSenders(f.Body)
 		case wire.TypeSubscribe, wire.TypeSource, wire.TypeMember:
 			if err = errors.Join(l.takeRanges(), l.claim(f)); err == nil {
 				l.enter()

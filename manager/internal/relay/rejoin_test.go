@@ -16,7 +16,7 @@ import (
 func (g *rig) adopt(process uint16, service int64) *fake {
 	g.Helper()
 	launch := launchOf(process, service)
-	launch.Adopted = true
+	launch.Adopted, launch.Handler = true, service == handled
 	link := g.Expect(launch)
 	link.Admit(syscall.Getpgrp())
 	f := &fake{TB: g, link: link, conn: g.dial(), process: process, service: service}

@@ -65,6 +65,34 @@ func (r *Router) bequeathSeats(from, to *Link) {
 	r.heirs[id][from.launch.Process] = to.launch.Process
 }
 
+// put seats a sender that none was found for.
+func (t *seats) put(key int64, process uint16, tick uint32) {
+	h := t.shard(key)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.set(key, process, tick)
+}
+
+// seatSenders leaves to an adopted process whom it handled before.
+func (l *Link) seatSenders(body []byte) error {
+	var v wire.Senders
+	if err := v.Parse(body); err != nil {
+		return err
+	}
+	l.r.mu.Lock()
+	_, listed := l.r.listed[l.launch.Service]
+	if !listed || !l.launch.Handler || l.draining {
+		l.r.mu.Unlock()
+		return nil
+	}
+	t := l.r.seatsOf(l.launch.Service)
+	l.r.mu.Unlock()
+	for id := range v.All {
+		t.put(seatKey(v.Kind, id), l.launch.Process, l.r.tick.Load())
+	}
+	return nil
+}
+
 // get returns the process of a sender. h.mu is held.
 func (h *seatShard) get(key int64, tick uint32) (process uint16, seated bool) {
 	if tick-h.turned >= seatTicks {

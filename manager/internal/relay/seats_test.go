@@ -168,6 +168,51 @@ func TestSeatsRoute(t *testing.T) {
 	}
 }
 
+// TestSeatsAreRestored has a successor leave senders where they were, as the last router
+// says or, where that was killed, as processes say; another service's are not theirs.
+func TestSeatsAreRestored(t *testing.T) {
+	g := newRig(t, Config{})
+	g.processes(1, 2)
+	g.handler(1, 1)
+	g.handler(2, 1)
+	at := g.seated(500)
+	g.processes(1, 2, 3)
+	g.handler(3, 1)
+	saved, err := g.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, told := range map[string]bool{"snapshot": false, "told": true} {
+		next := newRig(t, Config{Held: true})
+		next.processes(1, 2, 3)
+		for process := uint16(1); process <= 3; process++ {
+			f := next.adopt(process, handled)
+			var mine []int64
+			for key, p := range at {
+				if p == process {
+					mine = append(mine, int64(key))
+				}
+			}
+			if told && len(mine) > 0 {
+				f.write(wire.AppendSenders(nil, wire.KindClient, mine))
+			}
+			f.rejoined()
+		}
+		stranger := next.adopt(9, 20)
+		stranger.write(wire.AppendSenders(nil, wire.KindClient, []int64{1}))
+		stranger.rejoined()
+		if !told {
+			if err := next.Restore(saved); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next.Open()
+		if n := unseated(at, next.seated(500)); len(n) != 0 {
+			t.Errorf("%s: %v moved", name, n)
+		}
+	}
+}
+
 // TestSeatShard is what a table forgets.
 func TestSeatShard(t *testing.T) {
 	const half = maxSeats / seatShards

@@ -17,6 +17,7 @@ type snapshot struct {
 	Links []snapshotLink  `json:"links"`
 	Open  []snapshotEntry `json:"open"`
 	Sums  []snapshotSum   `json:"sums,omitempty"`
+	Seats []snapshotSeats `json:"seats,omitempty"`
 }
 
 type snapshotLink struct {
@@ -76,6 +77,7 @@ func (r *Router) Snapshot() ([]byte, error) {
 			s.Open = append(s.Open, open)
 		})
 	}
+	s.Seats = r.snapshotSeats()
 	b, err := json.Marshal(&s)
 	if err != nil {
 		return nil, fmt.Errorf("encode what is open at the processes: %w", err)
@@ -146,6 +148,7 @@ func (r *Router) Restore(b []byte) error {
 		lost[i].fail(shared.CodeProcessLost, &out)
 	}
 	out.flush()
+	r.restoreSeats(s.Seats)
 	return nil
 }
 

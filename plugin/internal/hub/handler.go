@@ -39,10 +39,11 @@ type mailbox struct {
 // mailboxes is the handler's queue: in order for each sender, concurrently for
 // different ones. A sender without calls has no mailbox and no goroutine.
 type mailboxes struct {
-	mu    sync.Mutex
-	m     map[source]*mailbox
-	holds holds
-	full  int // mailboxes that push back
+	mu      sync.Mutex
+	m       map[source]*mailbox
+	holds   holds
+	callers callers
+	full    int // mailboxes that push back
 }
 
 func (b *mailboxes) len() int {
@@ -95,6 +96,9 @@ func (h *Hub) enqueue(j job, key source, mayPush bool) (code shared.Code, p paus
 	limits := h.cfg.Params.Limits
 	h.jobs.mu.Lock()
 	defer h.jobs.mu.Unlock()
+	if j.m.ProcessID == shared.AnyProcess {
+		h.jobs.callers.note(key, time.Now())
+	}
 	b := h.jobs.m[key]
 	cost := j.cost()
 	if b == nil {

@@ -77,9 +77,9 @@ func (l *lanes) restart(used map[wire.Lane]int) {
 	}
 }
 
-// Replay appends, for a successor of the manager, the subscriptions of this process and
-// the clients that it is to keep.
-func (h *Hub) Replay(dst []byte) []byte { return h.replayKept(h.replayGroups(dst)) }
+// Replay appends, for a successor of the manager, the subscriptions of this process, the
+// clients that it is to keep, and whose calls are this process's.
+func (h *Hub) Replay(dst []byte) []byte { return h.replayCallers(h.replayKept(h.replayGroups(dst))) }
 
 func (h *Hub) replayGroups(dst []byte) []byte {
 	h.groups.mu.RLock()

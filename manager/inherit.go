@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/antano/antano/manager/internal/listener"
+	"github.com/antano/antano/manager/internal/process"
 	"github.com/antano/antano/manager/internal/runtimedir"
 )
 
@@ -84,20 +85,40 @@ func (s *Server) bequeath(svc *Service, in *inheritance) {
 	}
 	delete(s.inherited, svc.plan().Params.ID)
 	for _, h := range in.heirs {
-		w := svc.worker(h.was.ID)
-		i := &instance{w: w, spec: svc.spec(), gen: h.was.Generation, half: h.was.Row - rowsOf(w.index), proc: h.proc, reached: true, link: h.link,
-			secret: [32]byte(h.was.Secret), logs: h.logs, failed: make(chan error, 1), closing: make(chan struct{}), adopted: true}
+		i := svc.instanceOf(h)
 		select {
 		case <-h.link.Rejoined():
-			svc.slots.reading(w.id, h.link.Reading())
+			svc.slots.reading(i.w.id, h.link.Reading())
 		default:
 		}
-		w.mu.Lock()
-		w.heir, w.instances[i.half] = i, i
-		w.mu.Unlock()
+		i.w.mu.Lock()
+		i.w.heir, i.w.instances[i.half] = i, i
+		i.w.mu.Unlock()
 		i.watch.Go(i.watchLink)
 		h.link.SetReady(true)
 	}
+	for _, h := range in.left {
+		i := svc.instanceOf(h)
+		select {
+		case <-h.link.Rejoined():
+			svc.slots.outlived(i)
+		default:
+		}
+		i.w.mu.Lock()
+		i.w.instances[i.half] = i
+		i.w.mu.Unlock()
+		i.watch.Go(i.watchLink)
+		i.w.process.Leave(process.Leaving{Instance: i, Generation: i.gen, StartedAt: h.was.StartedAt})
+		s.cfg.Logger.Info("a process of the last manager goes on to drain", "service", svc.plan().Params.Name, "process", i.w.id,
+			"generation", i.gen, "pid", h.was.PID)
+	}
+}
+
+// instanceOf is an adopted process as one of a worker's.
+func (s *Service) instanceOf(h *heir) *instance {
+	w := s.worker(h.was.ID)
+	return &instance{w: w, spec: s.spec(), gen: h.was.Generation, half: h.was.Row - rowsOf(w.index), proc: h.proc, reached: true, link: h.link,
+		secret: [32]byte(h.was.Secret), logs: h.logs, failed: make(chan error, 1), closing: make(chan struct{}), adopted: true}
 }
 
 // takeHeir is the adopted instance of a generation, once.

@@ -82,6 +82,17 @@ func (k *slotKeeper) replace(ctx context.Context, old, new *instance, move func(
 	return nil
 }
 
+// outlived has an adopted generation, which drains, read nothing before the next one reads.
+func (k *slotKeeper) outlived(old *instance) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.table == nil || old.link.Reading() == 0 {
+		return
+	}
+	k.replaced[old.w.id] = true
+	k.wait.Go(func() { k.silence(old.w.id, old) })
+}
+
 // silence has a replaced generation read nothing any more, and then lets its successor.
 func (k *slotKeeper) silence(id int, old *instance) {
 	ctx, cancel := context.WithTimeout(k.ctx, confirmTime)

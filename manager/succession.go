@@ -13,6 +13,7 @@ type fate uint8
 const (
 	gone    fate = iota // it has ended, or its number is another's
 	adopt               // it serves on
+	leave               // it goes on to drain, beside the next generation
 	dismiss             // it is drained and stopped, and started anew where it is wanted
 	destroy             // it cannot be asked: it is killed
 )
@@ -23,16 +24,20 @@ type claim struct {
 	ready    bool // it served, and was not draining
 	draining bool // it did: another generation took over, or it was stopped
 	planned  bool // its service goes on here, and this process in it
+	held     bool // its service has one that serves, and with it the sockets
 }
 
 // decide is the adoption decision. One that was starting cannot be told from one that
-// hangs, and nobody else waits for its answer; one that drained ends what it had begun.
+// hangs, and nobody else waits for its answer; one that drained ends what it had begun,
+// unless it has the sockets of a service that is to be opened anew.
 func (c claim) decide() fate {
 	switch {
 	case !c.alive:
 		return gone
-	case !c.ready && !c.draining:
+	case !c.ready && (!c.draining || c.planned && !c.held):
 		return destroy
+	case !c.ready && c.planned:
+		return leave
 	case !c.ready || !c.planned:
 		return dismiss
 	}

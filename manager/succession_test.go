@@ -20,7 +20,9 @@ func TestDecide(t *testing.T) {
 		{claim{alive: true}, destroy},
 		{claim{alive: true, planned: true}, destroy},
 		{claim{alive: true, draining: true}, dismiss},
-		{claim{alive: true, draining: true, planned: true}, dismiss},
+		{claim{alive: true, draining: true, held: true}, dismiss},
+		{claim{alive: true, draining: true, planned: true}, destroy},
+		{claim{alive: true, draining: true, planned: true, held: true}, leave},
 		{claim{alive: true, ready: true}, dismiss},
 		{claim{alive: true, ready: true, planned: true}, adopt},
 	} {

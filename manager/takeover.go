@@ -24,6 +24,8 @@ const (
 	// rejoinTime is how long the processes of a predecessor may take to rejoin before
 	// others are served without them.
 	rejoinTime = 5 * time.Second
+	// leaveTime is how long one that drains may take.
+	leaveTime = time.Second
 	// giveTime is how long one may take to give its sockets.
 	giveTime = 5 * time.Second
 )
@@ -41,6 +43,7 @@ type inheritance struct {
 	state runtimedir.StateService
 	row   PlannedService // that it runs first
 	heirs []*heir
+	left  []*heir         // that drain, one of a process
 	group *listener.Group // nil when nobody gave it
 	page  *listener.Page
 
@@ -63,11 +66,17 @@ func (s *Server) expectHeirs() (dismissed []runtimedir.StateProcess, keep map[st
 		for _, was := range st.Processes {
 			c := claim{
 				alive: launch.IsRunning(was.PID, was.StartTime), ready: was.Ready, draining: was.Draining,
-				planned: in != nil && !slices.Contains(st.Retired, was.ID),
+				planned: in != nil && !slices.Contains(st.Retired, was.ID), held: serves(st),
 			}
 			switch c.decide() {
 			case adopt:
 				adopted = append(adopted, &adoption{in: in, was: was})
+			case leave:
+				if last := len(adopted) - 1; last >= 0 && adopted[last].leaves && adopted[last].was.ID == was.ID {
+					dismissed = append(dismissed, was) // there is no room for two
+					continue
+				}
+				adopted = append(adopted, &adoption{in: in, was: was, leaves: true})
 			case dismiss:
 				dismissed = append(dismissed, was)
 			case destroy:
@@ -89,8 +98,9 @@ func (s *Server) expectHeirs() (dismissed []runtimedir.StateProcess, keep map[st
 
 // adoption is a process that is to be adopted.
 type adoption struct {
-	in  *inheritance
-	was runtimedir.StateProcess
+	in     *inheritance
+	was    runtimedir.StateProcess
+	leaves bool
 
 	heir *heir
 	err  error
@@ -110,7 +120,12 @@ func (s *Server) adoptAll(all []*adoption, keep map[string]bool) {
 			destroyGroup(a.was)
 			continue
 		}
-		a.in.heirs = append(a.in.heirs, a.heir)
+		if a.leaves {
+			a.heir.link.Drain()
+			a.in.left = append(a.in.left, a.heir)
+		} else {
+			a.in.heirs = append(a.in.heirs, a.heir)
+		}
 		keep[filepath.Base(a.was.Dir)] = true
 		known[a.in.state.ID] = append(known[a.in.state.ID], uint16(a.was.ID))
 	}
@@ -167,19 +182,24 @@ func (s *Server) inherit(row PlannedService, was runtimedir.StateProcess) (*heir
 // receive waits until every adopted process has rejoined or is gone, and takes back the
 // sockets and page of each service from one of its processes.
 func (s *Server) receive(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, rejoinTime)
-	defer cancel()
 	var all sync.WaitGroup
+	await := func(h *heir, limit time.Duration) {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		select {
+		case <-h.link.Rejoined():
+		case <-h.link.Down():
+		case <-h.proc.Done():
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
 	for _, in := range s.inherited {
 		for _, h := range in.heirs {
-			all.Go(func() {
-				select {
-				case <-h.link.Rejoined():
-				case <-h.link.Down():
-				case <-h.proc.Done():
-				case <-ctx.Done():
-				}
-			})
+			all.Go(func() { await(h, rejoinTime) })
+		}
+		for _, h := range in.left {
+			all.Go(func() { await(h, leaveTime) })
 		}
 	}
 	all.Wait()
@@ -272,7 +292,7 @@ func (s *Server) dismissAll(ctx context.Context, all []runtimedir.StateProcess) 
 // disinherit ends what was adopted and that no service took.
 func (s *Server) disinherit() {
 	for _, in := range s.inherited {
-		for _, h := range in.heirs {
+		for _, h := range slices.Concat(in.heirs, in.left) {
 			_ = h.proc.Close()
 			h.link.Close()
 		}

@@ -32,6 +32,9 @@ type machine struct {
 
 func (m *machine) run(ctx context.Context) {
 	defer m.lives.Wait()
+	if m.p.leaving != nil {
+		m.lead(m.p.leaving)
+	}
 	switch {
 	case m.held:
 		m.p.isSettled()

@@ -108,6 +108,7 @@ type Process struct {
 	reports  chan report
 	alive    chan struct{} // sent to by Run for who asks
 	rooms    chan struct{} // holds one for every generation of which something is left
+	leaving  *Leaving      // set before Run
 
 	mu     sync.Mutex
 	status Status
@@ -171,6 +172,17 @@ func (p *Process) Run(ctx context.Context) {
 	m := &machine{p: p, set: p.cfg.Settings, last: p.cfg.Ref.Generation, restarts: p.cfg.Restarts, held: p.cfg.Held}
 	m.run(ctx)
 }
+
+// Leaving is a generation that an earlier manager had begun to end.
+type Leaving struct {
+	Instance   Instance
+	Generation int
+	StartedAt  time.Time
+}
+
+// Leave has Run end a generation that drains already, beside the current one. Call it before
+// Run.
+func (p *Process) Leave(l Leaving) { p.leaving = &l }
 
 // NotReadyError is a generation that was asked for and did not become ready, or did
 // and ended before it had replaced its predecessor.

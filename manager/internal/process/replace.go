@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/antano/antano/manager/internal/event"
 )
@@ -133,6 +134,25 @@ func (m *machine) promote() {
 	m.list()
 	old.stop(errReplaced)
 	m.answer(nil)
+}
+
+// lead goes on with the end of a generation that drains.
+func (m *machine) lead(l *Leaving) {
+	g := &generation{p: m.p, set: m.set, ref: m.p.cfg.Ref, inst: l.Instance, room: true, startedAt: l.StartedAt, since: time.Now()}
+	g.ref.Generation, g.ref.PID = l.Generation, l.Instance.PID()
+	m.p.rooms <- struct{}{}
+	m.outgoing = g
+	ctx, stop := context.WithCancelCause(context.Background())
+	g.stop = stop
+	stop(errReplaced)
+	m.lives.Go(func() {
+		g.end(ctx, true)
+		g.calls.Wait()
+		exit := g.exit()
+		g.inst.Depart()
+		g.close()
+		g.tell(report{what: reportEnded, exit: exit})
+	})
 }
 
 // dismiss ends a successor that does not take over.

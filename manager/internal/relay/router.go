@@ -148,12 +148,14 @@ func (r *Router) grant(l *Link) wire.Sequences {
 }
 
 // arrive makes l one of the links that are up, and the current one of its process if
-// there is no other. r.mu is held.
+// there is no other, or only one that drains. r.mu is held.
 func (r *Router) arrive(l *Link) {
 	l.state = stateUp
 	up := append(slices.Clone(*r.up.Load()), l)
 	r.up.Store(&up)
-	r.links[l.launch.Process].CompareAndSwap(nil, l)
+	if current := &r.links[l.launch.Process]; current.Load() == nil || current.Load().draining && !l.draining {
+		current.Store(l)
+	}
 	r.relist()
 }
 

@@ -9,9 +9,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -84,6 +86,20 @@ func childService(mode string) Service {
 		},
 		Drain: func(context.Context) error { say("drained"); return nil },
 		Stop:  func(context.Context) error { say("stopped"); return nil },
+	}
+	if mode == "slow drain" {
+		s.Drain = func(ctx context.Context) error {
+			enough := make(chan os.Signal, 1)
+			signal.Notify(enough, syscall.SIGUSR1)
+			say("drains")
+			select {
+			case <-enough:
+				say("drained")
+			case <-ctx.Done():
+				say("gave up")
+			}
+			return nil
+		}
 	}
 	if mode == "hang" {
 		s.Stop = func(context.Context) error { select {} }

@@ -1,25 +1,35 @@
 package serve
 
 import (
+	"context"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/antano/antano/plugin/internal/peer"
+	"github.com/antano/antano/shared/pluginpb"
 )
 
 // orphan is a started child that has the window to find a successor, and whose manager
 // goes.
 func orphan(t *testing.T, window time.Duration) *child {
 	t.Helper()
+	return orphanOf(t, "", window, func(*child) {})
+}
+
+// orphanOf is an orphan of the given mode, which before does something.
+func orphanOf(t *testing.T, mode string, window time.Duration, before func(*child)) *child {
+	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := launch(t, "", []string{"LISTEN_FDS=1", "LISTEN_FDNAMES=lifeline"}, r)
+	c := launch(t, mode, []string{"LISTEN_FDS=1", "LISTEN_FDNAMES=lifeline"}, r)
 	r.Close()
 	c.window = window
 	c.mustStart()
+	before(c)
 	c.manager.Close()
 	w.Close()
 	return c
@@ -67,4 +77,34 @@ func TestDrainedIsNotAdopted(t *testing.T) {
 	w.Close()
 	c.exits(1)
 	c.says("stopped")
+}
+
+// A drain that is under way goes on without its manager, and the successor that asks again
+// hears of its end.
+func TestDrainsOn(t *testing.T) {
+	first, gone := context.WithCancel(t.Context())
+	defer gone()
+	c := orphanOf(t, "slow drain", time.Minute, func(c *child) {
+		go c.client.Drain(first, &pluginpb.DrainRequest{DeadlineNs: int64(time.Minute)})
+		c.says("drains")
+		gone()
+	})
+	var err error
+	if c.manager, err = peer.Listen(c.manager.Path(), 1); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.manager.Close)
+	if err := c.manager.Wait(timeout(t), 1, true); err != nil {
+		t.Fatal(err)
+	}
+	if failing, err := c.manager.Health(timeout(t), 1); failing != "" || err != nil {
+		t.Errorf("health %q, %v", failing, err)
+	}
+	if err := c.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	c.drain()
+	c.says("drained")
+	c.stop()
+	c.exits(0)
 }

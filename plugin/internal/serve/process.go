@@ -197,17 +197,21 @@ func (p *Process) health() string {
 }
 
 // Drain takes no new clients, waits until nothing is owed to anybody or ctx ends, and
-// ends the clients. It returns how many of them were not done.
+// ends the clients. It returns how many of them were not done. Called again it waits for
+// the first one: a successor of the manager that drained asks so.
 func (p *Process) Drain(ctx context.Context) (unfinished int, err error) {
 	if err := p.take(ctx); err != nil {
 		return 0, err
 	}
 	defer p.pass()
+	if p.phase == drained {
+		return 0, nil
+	}
 	if p.phase != started {
-		return 0, errors.New("drain: the service is not started, or was drained before")
+		return 0, errors.New("drain: the service is not started")
 	}
 	p.phase = drained
-	p.end()
+	defer p.end()
 	if p.service.Drain != nil {
 		err = p.service.Drain(ctx)
 	}

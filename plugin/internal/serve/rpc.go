@@ -66,9 +66,10 @@ func (r *rpc) Start(ctx context.Context, in *pluginpb.StartRequest) (*pluginpb.S
 	return &pluginpb.StartResponse{}, nil
 }
 
-// Drain is answered when nothing is owed any more, or at the deadline.
+// Drain is answered when nothing is owed any more, or at the deadline. It goes on when the
+// manager that asked is gone.
 func (r *rpc) Drain(ctx context.Context, in *pluginpb.DrainRequest) (*pluginpb.DrainResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, control.ToDrain(in))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), control.ToDrain(in))
 	defer cancel()
 	unfinished, err := r.process.Drain(ctx)
 	if err != nil {

@@ -233,6 +233,24 @@ func (m *misfit) note(ctx context.Context, from int64, o order) error {
 	return ctx.Err()
 }
 
+// until answers once settings.file is there.
+func (m *misfit) until(ctx context.Context) (any, error) {
+	var settings struct{ File string }
+	if err := json.Unmarshal(m.host.Params().Settings, &settings); err != nil {
+		return nil, err
+	}
+	for {
+		if _, err := os.Stat(settings.File); err == nil {
+			return m.host.Identity(), nil
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 func (m *misfit) OnReceivedMessage(ctx context.Context, msg *shared.Message) (any, error) {
 	var o order
 	if err := json.Unmarshal(msg.Value, &o); err != nil {
@@ -254,6 +272,8 @@ func (m *misfit) OnReceivedMessage(ctx context.Context, msg *shared.Message) (an
 		}
 	case "note":
 		return nil, m.note(ctx, msg.From.ID, o)
+	case "until":
+		return m.until(ctx)
 	case "pass":
 		return m.host.PassThroughMessage(ctx, o.To, shared.AnyProcess, "passed on")
 	}

@@ -29,6 +29,7 @@ const (
 	rotation = "github.com/DeRuina/timberjack"
 	systemd  = "github.com/coreos/go-systemd/v22"
 	goleak   = "go.uber.org/goleak"
+	coder    = "github.com/coder/websocket"
 )
 
 var walls = []wall{
@@ -45,6 +46,7 @@ var walls = []wall{
 	// The kit speaks frames and calls as no manager does.
 	{"manager/conformance/internal", []string{"shared/...", "manager/conformance/internal/...", "manager/internal/..."}, []string{sys, google}},
 	{"plugins", []string{"shared", "plugin/..."}, nil},
+	{"plugins/websocket", []string{"shared", "plugin/..."}, []string{coder}},
 	{"cmd/antano", []string{"shared", "manager", "manager/conformance", "internal/measure/...", "cmd/antano/internal/..."}, []string{cobra, hclog, rotation, systemd}},
 	// What measures Antano is a user of it, apart from its plugin that speaks the protocol.
 	{"internal/measure", []string{"internal/measure/...", "shared", "manager"}, nil},

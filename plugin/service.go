@@ -123,8 +123,8 @@ type Endpoint interface {
 	Connect(address string, w Writer) (Client, error)
 }
 
-// Client is one peer of the service. One goroutine at a time calls Receive and
-// Flush; the rest is safe for concurrent use.
+// Client is one peer of the service. One goroutine at a time calls Receive,
+// ReceiveAs and Flush; the rest is safe for concurrent use.
 type Client interface {
 	// ID is the client's id.
 	ID() shared.ClientID
@@ -133,6 +133,9 @@ type Client interface {
 	// `push_back`. payload is not kept. What is wrong with the message is answered
 	// and counted here; the error says only that the client is closed, or is ErrMoved.
 	Receive(payload []byte) error
+	// ReceiveAs is Receive of a message in another format than EndpointConfig.FormatIn,
+	// for transports that say with each message what it is in.
+	ReceiveAs(f shared.FormatID, payload []byte) error
 	// Take counts a message of size bytes that the service handles itself instead of
 	// giving it to Receive. Until done is called the client is owed an answer, which a
 	// drain waits for; call it once, from any goroutine. The error is `shutting_down`

@@ -149,13 +149,18 @@ func TestPluginREADMEs(t *testing.T) {
 	if _, err := exec.LookPath("socat"); err != nil {
 		t.Skip("the examples need socat; .ci/run installs it")
 	}
-	for _, name := range []string{"udp", "tcp", "unix"} {
+	for _, name := range []string{"udp", "tcp", "unix", "websocket"} {
 		t.Run(name, func(t *testing.T) {
+			python := "python3"
+			if name == "websocket" {
+				python = pythonWith(t, "websockets")
+			}
 			file := "../plugins/" + name + "/README.md"
 			params := freePorts.ReplaceAllString(blocks(t, file, "```yaml\n(.*?)```")[0][1], "port: 0")
 			s := start(t, strings.ReplaceAll(params, "/run/antano/chat.sock", "RUNTIME/chat.sock"))
 			example := blocks(t, file, "```sh\n([^`]*?)```\n\n```json\n(.*?)```")[0]
 			address := regexp.MustCompile(`127\.0\.0\.1:\d+|/run/antano/chat.sock`).ReplaceAllString(example[1], s.service(name).Address)
+			address = strings.ReplaceAll(address, "python3", python)
 			out, err := exec.Command("sh", "-c", address).Output()
 			if err != nil || strings.TrimSpace(string(out)) != strings.TrimSpace(example[2]) {
 				t.Errorf("%s printed %q, %v; want %s", address, out, err, example[2])

@@ -143,6 +143,8 @@ func (c *fakeClient) Receive(p []byte) error {
 	return c.Send(p)
 }
 
+func (c *fakeClient) ReceiveAs(_ shared.FormatID, p []byte) error { return c.Receive(p) }
+
 func (c *fakeClient) Take(size int) (func(), error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

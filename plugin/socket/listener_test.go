@@ -157,7 +157,7 @@ func TestHealthSeesAHangingLoop(t *testing.T) {
 	s := New(Config{})
 	h := newFakeHost(nil)
 	s.host = h
-	l := &listener{name: "tcp"}
+	l := &listener{acceptor: acceptor{name: "tcp"}}
 	s.listeners[l] = struct{}{}
 	if err := s.Health(); err != nil {
 		t.Fatal(err)

@@ -42,10 +42,16 @@ func refusalOf(err error) *shared.Error {
 	return shared.Errorf(shared.CodeOverloaded, "%v", err)
 }
 
-// refuse answers and closes a connection that cannot even be waited for.
-func (s *SocketService) refuse(conn int, e *shared.Error) {
+// refuseNow answers and closes a connection that cannot even be waited for.
+func (s *SocketService) refuseNow(conn int) {
+	e := shared.Errorf(shared.CodeOverloaded, "the service is out of descriptors: try again later")
 	s.host.CountDrop(e.Code, 1)
-	unix.Write(conn, s.refusal(nil, e))
+	sayGoodbye(conn, s.refusal(nil, e))
+}
+
+// sayGoodbye writes an answer and closes the connection, without waiting.
+func sayGoodbye(conn int, answer []byte) {
+	unix.Write(conn, answer)
 	unix.Shutdown(conn, unix.SHUT_WR)
 	var discard [4096]byte
 	unix.Read(conn, discard[:])

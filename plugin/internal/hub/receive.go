@@ -28,12 +28,15 @@ var receptions = sync.Pool{New: func() any { return new(reception) }}
 // Receive takes one message as the client sent it and does what it says. It blocks
 // while a destination pushes back on a stream, at most push_back. The error says only
 // that the client is closed, or is ErrMoved.
-func (c *Client) Receive(payload []byte) error {
+func (c *Client) Receive(payload []byte) error { return c.ReceiveAs(c.ep.cfg.FormatIn, payload) }
+
+// ReceiveAs is Receive of a message in format f.
+func (c *Client) ReceiveAs(f shared.FormatID, payload []byte) error {
 	if err := c.begin(len(payload)); err != nil {
 		return err
 	}
 	defer c.settle()
-	if c.receive(payload) {
+	if c.receive(f, payload) {
 		return nil
 	}
 	c.messagesIn.Add(^uint64(0))
@@ -42,7 +45,7 @@ func (c *Client) Receive(payload []byte) error {
 }
 
 // receive returns false when the message was not taken, because the client is moving.
-func (c *Client) receive(payload []byte) (taken bool) {
+func (c *Client) receive(f shared.FormatID, payload []byte) (taken bool) {
 	h := c.hub
 	if limit := h.cfg.Params.Limits.MaxMessageBytes; len(payload) > limit {
 		c.refuse(nil, shared.Errorf(shared.CodeTooLarge, "the message has %d bytes; this service takes at most %d (max_message_bytes)", len(payload), limit))
@@ -56,7 +59,7 @@ func (c *Client) receive(payload []byte) (taken bool) {
 	if c.awaitRoom(&r.wait); r.wait.moved {
 		return false
 	}
-	if err := format.Parse(c.ep.cfg.FormatIn, payload, env); err != nil {
+	if err := format.Parse(f, payload, env); err != nil {
 		e, ok := errors.AsType[*shared.Error](err)
 		if !ok {
 			e = shared.Errorf(shared.CodeBadMessage, "%v", err)
@@ -68,7 +71,7 @@ func (c *Client) receive(payload []byte) (taken bool) {
 		c.refuse(env.ID, sentence(shared.CodeShuttingDown))
 		return true
 	}
-	return c.obey(r)
+	return c.obey(r, f)
 }
 
 // clear forgets what belongs to the client.
@@ -117,19 +120,19 @@ func (c *Client) awaitRoom(w *wait) {
 	}
 }
 
-func (c *Client) obey(r *reception) (taken bool) {
+func (c *Client) obey(r *reception, f shared.FormatID) (taken bool) {
 	env := &r.env
 	switch env.Type {
 	case format.TypePing:
-		c.answer(func(f shared.FormatID) []byte { return format.AppendPong(nil, f, env.ID) })
+		c.answer(func(out shared.FormatID) []byte { return format.AppendPong(nil, out, env.ID) })
 	case format.TypeWhoami:
-		c.answer(func(f shared.FormatID) []byte {
-			return format.AppendClient(nil, f, env.ID, c.id, c.hub.cfg.Identity)
+		c.answer(func(out shared.FormatID) []byte {
+			return format.AppendClient(nil, out, env.ID, c.id, c.hub.cfg.Identity)
 		})
 	case format.TypeJoin, format.TypeLeave:
 		c.member(env)
 	default:
-		return c.pass(r)
+		return c.pass(r, f)
 	}
 	return true
 }
@@ -155,11 +158,11 @@ func (c *Client) member(env *format.Envelope) {
 }
 
 // pass sends a message on its way.
-func (c *Client) pass(r *reception) (taken bool) {
+func (c *Client) pass(r *reception, f shared.FormatID) (taken bool) {
 	h, env, m := c.hub, &r.env, &r.out
 	*m = wire.Message{
 		EntityID: env.EntityID, Entity: env.Entity, Process: processOf(env.ProcessID),
-		FromKind: wire.KindClient, FromID: int64(c.id), Format: c.ep.cfg.FormatIn, ID: env.ID, Value: env.Message,
+		FromKind: wire.KindClient, FromID: int64(c.id), Format: f, ID: env.ID, Value: env.Message,
 	}
 	if len(env.Entity) == 0 {
 		forward := h.cfg.Params.ForwardTo

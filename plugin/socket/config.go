@@ -47,6 +47,8 @@ const (
 	lingerTime      = time.Second          // a refused peer may read its answer
 	maxDiscards     = 64                   // reads of input that nobody wants, at once
 	maxLingering    = 128                  // refused connections at once
+	restAfter       = time.Second          // a silent connection rests, after one to two of these
+	manyResting     = 1000                 // connections whose memory goes back to the system
 	readSize        = 16 << 10             // bytes read from a stream at once
 	maxUDPDatagram  = 65507                // payload of a datagram over IPv4
 	datagramBatch   = 128                  // datagrams received before answers are flushed

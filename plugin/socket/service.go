@@ -48,6 +48,8 @@ type SocketService struct {
 	serving   bool
 	listeners map[*listener]struct{}
 	streams   map[*stream]struct{}
+	awake     map[*stream]uint32 // those whose goroutine is run, and their reads at the last look
+	looking   bool               // somebody looks after awake
 	slots     map[int]*slot
 	moving    *moveOut // what the last MoveOut has stopped
 }
@@ -68,6 +70,7 @@ func New(config Config) *SocketService {
 		config:    config,
 		listeners: make(map[*listener]struct{}),
 		streams:   make(map[*stream]struct{}),
+		awake:     make(map[*stream]uint32),
 		slots:     make(map[int]*slot),
 		done:      make(chan struct{}),
 	}

@@ -35,6 +35,9 @@ type stream struct {
 	parked  [][]byte  // messages that were read and not taken
 	unread  []byte    // input behind them
 
+	reads  atomic.Uint32 // that found something
+	silent atomic.Bool   // the reader was interrupted to rest
+
 	// What the last read left; a buffer is held only from a read to its end.
 	tryRead func(fd uintptr) bool
 	buffer  *[readSize]byte
@@ -91,7 +94,7 @@ func (s *SocketService) begin(c *stream) bool {
 		c.file.Close()
 		return false
 	}
-	go c.run()
+	go c.rest()
 	return true
 }
 

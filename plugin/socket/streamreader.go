@@ -17,11 +17,22 @@ import (
 // come here yet, or has ended.
 const retryMoved = time.Millisecond
 
-// run reads until the end of the connection.
+// run reads until the connection ends, or has been silent for so long that it rests.
 func (c *stream) run() {
+	c.service.wake(c)
+	cause := c.serve()
+	c.service.calm(c)
+	if cause == errSilent {
+		go c.rest()
+		return
+	}
+	c.end(cause)
+}
+
+// end is the end of the connection, and of its goroutine.
+func (c *stream) end(cause error) {
 	defer c.service.disown(c)
 	defer c.decoder.release()
-	cause := c.serve()
 	c.gate.end()
 	switch {
 	case cause == io.EOF:
@@ -136,14 +147,18 @@ func (c *stream) read() error {
 	}
 	err := c.raw.Read(c.tryRead)
 	if err == nil {
+		c.reads.Add(1)
 		c.waiting = time.Time{}
 		return c.err
 	}
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
-	if idle := c.service.idle; idle > 0 && time.Since(c.waiting) >= idle {
+	switch idle := c.service.idle; {
+	case idle > 0 && time.Since(c.waiting) >= idle:
 		return errIdle
+	case c.silent.Swap(false) && !c.gate.wanted():
+		return errSilent
 	}
 	return plugin.ErrMoved
 }

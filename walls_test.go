@@ -50,7 +50,7 @@ var walls = []wall{
 	{"cmd/antano", []string{"shared", "manager", "manager/conformance", "internal/measure/...", "cmd/antano/internal/..."}, []string{cobra, hclog, rotation, systemd}},
 	// What measures Antano is a user of it, apart from its plugin that speaks the protocol.
 	{"internal/measure", []string{"internal/measure/...", "shared", "manager"}, nil},
-	{"internal/measure/rawplugin", []string{"internal/measure/peer", "shared/..."}, []string{goPlugin, google}},
+	{"internal/measure/rawplugin", []string{"internal/measure/peer", "internal/measure/server", "shared/..."}, []string{goPlugin, google}},
 	{"internal/testserver", []string{"internal/measure/server"}, nil},
 	{"chaos", []string{"chaos/...", "internal/testserver", "manager"}, nil},
 	{"examples", []string{"shared", "plugin/..."}, nil},

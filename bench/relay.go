@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/antano/antano/internal/measure/peer"
 	"github.com/antano/antano/internal/measure/rawplugin"
+	"github.com/antano/antano/internal/measure/server"
 )
 
 // relay compares the manager's relay with the bare one and with the lean one: 128
@@ -84,41 +84,7 @@ func bareRelay(ctx context.Context, kind string, w peer.Work) (peer.Result, erro
 
 // antanoRelay runs the same peers as two processes of one service.
 func (b *bench) antanoRelay(ctx context.Context, w peer.Work) (peer.Result, error) {
-	dir, err := os.MkdirTemp("", "ab")
-	if err != nil {
-		return peer.Result{}, err
-	}
-	defer os.RemoveAll(dir)
-	settings, err := json.Marshal(rawplugin.Settings{Work: w, Out: dir})
-	if err != nil {
-		return peer.Result{}, err
-	}
-	s, err := b.serve(ctx, fmt.Sprintf(`
-active_service: [{id: 1, service_type: %s, processes: 2, settings: %s}]
-service_type: [{id: 101, name: %s}]
-`, rawplugin.Name, settings, rawplugin.Name))
-	if err != nil {
-		return peer.Result{}, err
-	}
-	defer s.Close()
-	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
-		return peer.Result{}, err
-	}
-	var result peer.Result
-	for _, name := range []string{"source.json", "sink.json"} {
-		file := filepath.Join(dir, name)
-		if err := waitFile(ctx, file); err != nil {
-			return peer.Result{}, err
-		}
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return peer.Result{}, err
-		}
-		if err := json.Unmarshal(text, &result); err != nil {
-			return peer.Result{}, err
-		}
-	}
-	return result, nil
+	return rawplugin.Run(ctx, server.Config{Bin: b.bin, Level: "warn"}, w, 1)
 }
 
 // waitFile waits until a file is there, at most a minute.

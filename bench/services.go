@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -18,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/antano/antano/internal/measure/load"
+	"github.com/antano/antano/internal/measure/outage"
 	"github.com/antano/antano/internal/measure/rawplugin"
 	"github.com/antano/antano/internal/measure/server"
 	"github.com/antano/antano/shared"
@@ -77,7 +75,7 @@ func (b *bench) ping(ctx context.Context) error {
 // restart compares a SIGKILLed process's replacement, up to the pong of a client
 // that connected afterwards, with a bare go-plugin start and two RPCs.
 func (b *bench) restart(ctx context.Context) error {
-	s, address, err := b.startTCP(ctx, 1)
+	s, err := b.serve(ctx, tcpService(1))
 	if err != nil {
 		return err
 	}
@@ -89,32 +87,14 @@ func (b *bench) restart(ctx context.Context) error {
 			return err
 		}
 		b.table.Add(work, "bare go-plugin start", "ms", took)
-		if took, err = killToPong(ctx, s, address); err != nil {
+		away, err := outage.Kill(ctx, s, "tcp")
+		if err != nil {
 			return err
 		}
-		b.table.Add(work, "antano SIGKILL to pong", "ms", took)
+		b.table.Add(work, "antano SIGKILL to pong", "ms", float64(away.Microseconds())/1e3)
 	}
 	b.table.Compare(work, "antano SIGKILL to pong", "bare go-plugin start")
 	return nil
-}
-
-func killToPong(ctx context.Context, s *server.Server, address string) (float64, error) {
-	pid, err := readyPID(ctx, s)
-	if err != nil {
-		return 0, err
-	}
-	began := time.Now()
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		return 0, err
-	}
-	for time.Since(began) < 30*time.Second {
-		if ok, err := pong(address); err != nil {
-			return 0, err
-		} else if ok {
-			return float64(time.Since(began).Microseconds()) / 1e3, nil
-		}
-	}
-	return 0, errors.New("no pong within 30 s of a SIGKILL")
 }
 
 // startTCP runs the tcp service and says where it listens.
@@ -133,38 +113,6 @@ func (b *bench) startTCP(ctx context.Context, processes int) (*server.Server, st
 // serve runs the built antano.
 func (b *bench) serve(ctx context.Context, params string) (*server.Server, error) {
 	return server.Run(ctx, server.Config{Bin: b.bin, Params: params, Level: "warn", Plugin: rawplugin.Name})
-}
-
-// pong connects and pings once. A connection that the killed process took along is
-// not an error.
-func pong(address string) (bool, error) {
-	c, err := net.Dial("tcp", address)
-	if err != nil {
-		return false, err
-	}
-	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		return false, err
-	}
-	if _, err := c.Write([]byte(pingLine)); err != nil {
-		return false, nil
-	}
-	line, err := bufio.NewReader(c).ReadString('\n')
-	return err == nil && strings.Contains(line, "pong"), nil
-}
-
-// readyPID waits until the only process of the service is ready and returns its pid.
-func readyPID(ctx context.Context, s *server.Server) (int, error) {
-	for ctx.Err() == nil {
-		svc, err := s.Service("tcp")
-		if err != nil {
-			return 0, err
-		}
-		if svc.Processes[0].State == "ready" {
-			return svc.Processes[0].PID, nil
-		}
-	}
-	return 0, ctx.Err()
 }
 
 // bareStart starts this binary as a plugin through go-plugin as it comes, calls

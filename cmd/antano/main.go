@@ -17,6 +17,9 @@ var version = "dev"
 
 func main() {
 	manager.LaunchHelper()
+	if beBenchPlugin() {
+		return
+	}
 	os.Exit(execute(os.Args[1:]))
 }
 

@@ -30,7 +30,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%v; see '%s --help'", err, c.CommandPath())
 	})
-	root.AddCommand(newRun(), newValidate(), newStatus(), newSend(), newListen(), newClients(), newRestart(), newStop(), newStart(), newScale(), newReload(), newUpgrade(), newKick(), newWhy(), newLogs(), newEvents(), newPlugin(), newVersion())
+	root.AddCommand(newRun(), newValidate(), newStatus(), newSend(), newListen(), newClients(), newRestart(), newStop(), newStart(), newScale(), newReload(), newUpgrade(), newKick(), newWhy(), newLogs(), newEvents(), newBench(), newPlugin(), newVersion())
 	root.InitDefaultCompletionCmd()
 	return root
 }

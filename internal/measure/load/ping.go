@@ -31,6 +31,7 @@ const (
 type Result struct {
 	PerSecond float64
 	P50, P99  time.Duration // from the first request of a burst to its last answer
+	Longest   time.Duration // of Watch
 	Count     int
 	Lost      int // datagrams without an answer
 }

@@ -23,6 +23,8 @@ type Target struct {
 	Network string // tcp, unix, unixpacket, udp, unixgram
 	Address string
 	Dir     string // for the sockets of unixgram clients; short
+
+	PackedIn, PackedOut bool // what is sent, and got, is msgpack behind its length
 }
 
 // Datagrams reports whether messages are datagrams, which need no line end and may be

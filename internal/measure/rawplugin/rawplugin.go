@@ -26,10 +26,10 @@ import (
 // Name is the service type; the plugin directory has this binary under it.
 const Name = "bench"
 
-// Settings is what the params say. The process with the lower id is the source.
+// Settings is what the params say.
 type Settings struct {
 	peer.Work
-	Out string `json:"out"` // directory for the results: source.json, sink.json
+	Out string `json:"out"` // directory for the results, and the file go that begins it
 }
 
 const schema = `{"type":"object","properties":{"kind":{"enum":["oneway","roundtrip"]},"count":{"type":"integer"},"size":{"type":"integer"},"out":{"type":"string"}},"required":["kind","count","size","out"]}`
@@ -50,7 +50,7 @@ type grpcPlugin struct {
 }
 
 func (*grpcPlugin) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
-	pluginpb.RegisterPluginServer(s, &server{})
+	pluginpb.RegisterPluginServer(s, &service{})
 	return nil
 }
 
@@ -58,18 +58,18 @@ func (*grpcPlugin) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.Clien
 	return nil, errors.New("plugin side only")
 }
 
-type server struct {
+type service struct {
 	pluginpb.UnimplementedPluginServer
 	once sync.Once
 }
 
-func (*server) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb.DescribeResponse, error) {
+func (*service) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb.DescribeResponse, error) {
 	return &pluginpb.DescribeResponse{Name: "bench peer", Version: "1", ServiceType: Name, Handler: true, CanSend: true,
 		Transport: string(shared.TransportNone), FormatsIn: []uint32{uint32(shared.FormatJSON)},
 		FormatsOut: []uint32{uint32(shared.FormatJSON)}, SettingsSchema: []byte(schema)}, nil
 }
 
-func (s *server) Start(_ context.Context, r *pluginpb.StartRequest) (*pluginpb.StartResponse, error) {
+func (s *service) Start(_ context.Context, r *pluginpb.StartRequest) (*pluginpb.StartResponse, error) {
 	var params shared.ServiceParams
 	var settings Settings
 	if err := errors.Join(json.Unmarshal(r.Params, &params), json.Unmarshal(params.Settings, &settings)); err != nil {
@@ -88,13 +88,14 @@ func (s *server) Start(_ context.Context, r *pluginpb.StartRequest) (*pluginpb.S
 	return &pluginpb.StartResponse{}, nil
 }
 
-// work runs the part of this process: the service has the processes 1 and 2.
+// work runs the part of this process: of the processes 1, 2, 3 … of the service the odd
+// ones are sources, each for the next one.
 func work(link *Link, r *pluginpb.StartRequest, s Settings) error {
-	run, name := peer.Sink, "sink"
-	link.to = 1
-	if r.ProcessId == 1 {
-		run, name = peer.Source, "source"
-		link.to = 2
+	run, name := peer.Sink, fmt.Sprintf("sink-%d", r.ProcessId)
+	link.to = uint16(r.ProcessId) - 1
+	if r.ProcessId%2 == 1 {
+		run, name = peer.Source, fmt.Sprintf("source-%d", r.ProcessId)
+		link.to = uint16(r.ProcessId) + 1
 		if err := link.waitForPeer(filepath.Join(s.Out, "go")); err != nil {
 			return err
 		}
@@ -121,11 +122,11 @@ func work(link *Link, r *pluginpb.StartRequest, s Settings) error {
 	}
 }
 
-func (*server) Drain(context.Context, *pluginpb.DrainRequest) (*pluginpb.DrainResponse, error) {
+func (*service) Drain(context.Context, *pluginpb.DrainRequest) (*pluginpb.DrainResponse, error) {
 	return &pluginpb.DrainResponse{}, nil
 }
 
-func (s *server) Stop(context.Context, *pluginpb.StopRequest) (*pluginpb.StopResponse, error) {
+func (s *service) Stop(context.Context, *pluginpb.StopRequest) (*pluginpb.StopResponse, error) {
 	s.once.Do(func() { go os.Exit(0) })
 	return &pluginpb.StopResponse{}, nil
 }

@@ -9,20 +9,10 @@ import (
 	"text/tabwriter"
 )
 
-// Row is one figure over all rounds. Ratio compares it with the row named Against,
-// round by round, so that a drift of the machine's speed cancels out.
-type Row struct {
-	Work    string    `json:"work"`
-	Figure  string    `json:"figure"`
-	Unit    string    `json:"unit"`
-	Values  []float64 `json:"values"`
-	Against string    `json:"against,omitempty"`
-	Ratios  []float64 `json:"ratios,omitempty"`
-}
-
 // Table is all rows.
 type Table struct {
-	Rows []*Row `json:"rows"`
+	Rows    []*Row    `json:"rows"`
+	Skipped []Skipped `json:"skipped"`
 }
 
 // Add records one value.
@@ -74,7 +64,15 @@ func (t *Table) Write(w io.Writer) error {
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.Work, r.Figure, number(Median(r.Values)),
 			number(slices.Min(r.Values)), number(slices.Max(r.Values)), len(r.Values), r.Unit, ratio)
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, s := range t.Skipped {
+		if _, err := fmt.Fprintf(w, "%s %s was not measured: %s\n", s.Work, s.Size, s.Why); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // JSON writes the table for programs.

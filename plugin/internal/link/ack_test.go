@@ -80,7 +80,7 @@ func TestAcks(t *testing.T) {
 	}
 }
 
-// An orderly end acknowledges all that was read.
+// An orderly end acknowledges all that was read, also before a frame that is not all there.
 func TestCloseAcknowledges(t *testing.T) {
 	path := socketPath(t)
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -102,7 +102,8 @@ func TestCloseAcknowledges(t *testing.T) {
 		l.Close()
 	}()
 	m := accept(t, listener, wire.TypeHello)
-	m.write(wire.AppendMessage(nil, &wire.Message{Kind: wire.KindGroup, Entity: []byte("room"), FromKind: wire.KindClient}))
+	frame := wire.AppendMessage(nil, &wire.Message{Kind: wire.KindGroup, Entity: []byte("room"), FromKind: wire.KindClient})
+	m.write(append(frame, frame[:len(frame)/2]...))
 	if got := m.ack(); got != (wire.Ack{Messages: 1, Silent: 1}) {
 		t.Errorf("acknowledged %+v", got)
 	}

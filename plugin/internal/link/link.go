@@ -81,7 +81,10 @@ type Link struct {
 
 	ctx      context.Context // ends with the link
 	cancel   context.CancelFunc
-	wg       sync.WaitGroup
+	reading  context.Context // ends before the link does, when no more is to be read
+	halt     context.CancelFunc
+	wg       sync.WaitGroup // of all but the next two
+	serving  sync.WaitGroup
 	assigner sync.WaitGroup
 	down     chan struct{}
 	planned  bool        // of the reading goroutine: the manager said that it goes
@@ -102,12 +105,14 @@ type Link struct {
 // the traffic. ctx bounds the dialling alone.
 func Dial(ctx context.Context, cfg Config) (*Link, error) {
 	l := &Link{cfg: cfg, down: make(chan struct{})}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.reading, l.halt = context.WithCancel(l.ctx)
 	sink, welcome, err := l.greet(ctx, wire.AppendHello(nil, &cfg.Hello))
 	if err != nil {
+		l.cancel()
 		return nil, err
 	}
 	l.welcome = welcome
-	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.queue = wire.NewQueue(sink, cfg.QueueBytes, nil)
 	l.queue.Survive()
 	l.seq.init(cfg.Hello.Process, l.welcome.Sequences)
@@ -172,7 +177,7 @@ func (l *Link) Welcome() wire.Welcome { return l.welcome }
 
 // Run starts the link's goroutines.
 func (l *Link) Run(r Receiver) {
-	l.wg.Go(func() { l.serve(r) })
+	l.serving.Go(func() { l.serve(r) })
 	l.wg.Go(func() {
 		if err := l.queue.Run(l.ctx); err != nil {
 			l.fail(fmt.Errorf("write relay link: %w", err))
@@ -184,11 +189,18 @@ func (l *Link) Run(r Receiver) {
 	}
 }
 
-// serve reads the link, and those to the manager's successors, until it is down.
+// serve reads the link, and those to the manager's successors, until it is down or no
+// more is to be read.
 func (l *Link) serve(r Receiver) {
 	for {
 		err := l.read(r)
-		if err = l.rejoin(r, err); err != nil {
+		if l.reading.Err() == nil {
+			err = l.rejoin(r, err)
+		}
+		if l.reading.Err() != nil {
+			return
+		}
+		if err != nil {
 			l.fail(err)
 			return
 		}
@@ -208,6 +220,11 @@ func (l *Link) Err() error {
 // Close ends the link and returns when its goroutines are gone. What was read is
 // acknowledged before.
 func (l *Link) Close() {
+	l.mu.Lock()
+	l.halt()
+	_ = l.conn.SetReadDeadline(time.Unix(1, 0))
+	l.mu.Unlock()
+	l.serving.Wait()
 	l.ack()
 	l.fail(wire.ErrClosed)
 	l.wg.Wait()
@@ -228,12 +245,15 @@ func (l *Link) fail(err error) {
 	close(l.down)
 }
 
-// hold makes conn the one that fail closes.
+// hold makes conn the one that is read, and that fail closes.
 func (l *Link) hold(conn *net.UnixConn) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
 		return l.err
+	}
+	if err := l.reading.Err(); err != nil {
+		return err
 	}
 	l.conn = conn
 	return nil
@@ -243,6 +263,9 @@ func (l *Link) read(r Receiver) error {
 	var in inbound
 	for {
 		f, err := l.reader.Next()
+		if err != nil {
+			l.acks.note(in.read)
+		}
 		if errors.Is(err, io.EOF) {
 			return errClosed
 		}

@@ -85,7 +85,7 @@ func (l *Link) survives(cause error) bool {
 	case <-l.cfg.Gone:
 		return true
 	case <-timer.C:
-	case <-l.ctx.Done():
+	case <-l.reading.Done():
 	}
 	return false
 }
@@ -93,7 +93,7 @@ func (l *Link) survives(cause error) bool {
 // seek dials until there is a successor, for at most the window.
 func (l *Link) seek() (wire.Sink, wire.Sequences, error) {
 	begun := time.Now()
-	ctx, cancel := context.WithTimeout(l.ctx, l.cfg.Window)
+	ctx, cancel := context.WithTimeout(l.reading, l.cfg.Window)
 	defer cancel()
 	hello := wire.AppendRejoin(nil, &l.cfg.Hello)
 	for {
@@ -103,8 +103,8 @@ func (l *Link) seek() (wire.Sink, wire.Sequences, error) {
 		}
 		l.pause(ctx, begun)
 		switch {
-		case l.ctx.Err() != nil:
-			return nil, fresh, l.Err()
+		case l.reading.Err() != nil:
+			return nil, fresh, wire.ErrClosed
 		case ctx.Err() != nil:
 			return nil, fresh, fmt.Errorf("%w within %v: %w", ErrAlone, l.cfg.Window, err)
 		}

@@ -16,6 +16,7 @@ type past struct {
 	exits      []ProcessExit
 	drops      [shared.NumCodes]uint64 // counted by the relay
 	counted    listener.Counters       // on share pages that are closed
+	metrics    metrics                 // counters of generations that have ended
 }
 
 // past is that of a worker which has ended.
@@ -26,7 +27,7 @@ func (w *worker) past() past {
 	w.evidence.mu.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return past{generation: st.Ref.Generation, restarts: st.Restarts, lastExit: st.LastExit, exits: exits, drops: w.drops, counted: w.counted}
+	return past{generation: st.Ref.Generation, restarts: st.Restarts, lastExit: st.LastExit, exits: exits, drops: w.drops, counted: w.counted, metrics: w.metrics}
 }
 
 // keepCounters takes the counters of a worker from a page that is about to be closed.

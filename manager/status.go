@@ -87,6 +87,8 @@ type ProcessStatus struct {
 	LinkInBytes  int               `json:"link_in_bytes"`  // in the kernel, from the process
 	LinkOutBytes int               `json:"link_out_bytes"` // in the kernel, for the process
 	Groups       int               `json:"groups"`         // with a member there
+	// Metrics are the plugin author's own, by name: counters go on over restarts.
+	Metrics map[string]int64 `json:"metrics"`
 	// Beside are generations beside the one that all this is about, during a
 	// replacement. The counters are those of all.
 	Beside []GenerationStatus `json:"beside,omitempty"`

@@ -37,6 +37,7 @@ type worker struct {
 	instances [generations]*instance  // by which of its two rows of the share page they use
 	drops     [shared.NumCodes]uint64 // counted by the relay for earlier generations
 	counted   listener.Counters       // on share pages that are closed
+	metrics   metrics                 // counters of earlier generations
 }
 
 // generations is how many of a process there are at most: during a replacement.
@@ -46,7 +47,7 @@ const generations = 2
 func rowsOf(processes int) int { return generations * processes }
 
 func newWorker(s *Service, id, index int, sp *spec, before past, held bool) *worker {
-	w := &worker{service: s, id: id, index: index, spec: sp, ended: make(chan struct{}), drops: before.drops, counted: before.counted}
+	w := &worker{service: s, id: id, index: index, spec: sp, ended: make(chan struct{}), drops: before.drops, counted: before.counted, metrics: before.metrics}
 	w.evidence.exits = before.exits
 	w.process = process.New(process.Config{
 		Ref:      event.Ref{Service: sp.plan.Params.ID, Name: sp.plan.Params.Name, Process: id, Generation: before.generation},
@@ -216,6 +217,7 @@ func (w *worker) leave(i *instance) {
 	defer w.mu.Unlock()
 	w.instances[i.half] = nil
 	addDrops(&w.drops, i.link.Stats())
+	w.metrics.add(metrics(i.link.Metrics()).counters())
 }
 
 // addDrops adds what the relay dropped on behalf of a process: its own messages, and
@@ -248,12 +250,15 @@ func (w *worker) status(now time.Time) ProcessStatus {
 func (w *worker) count(p *ProcessStatus) {
 	w.mu.Lock()
 	drops, sum := w.drops, w.counted
+	var own metrics
+	own.add(w.metrics)
 	for _, i := range w.instances {
 		if i == nil {
 			continue
 		}
 		stats := i.link.Stats()
 		addDrops(&drops, stats)
+		own.add(i.link.Metrics())
 		in, out := i.link.Backlog()
 		p.QueuedBytes += stats.QueuedBytes
 		p.LinkInBytes += in
@@ -261,6 +266,7 @@ func (w *worker) count(p *ProcessStatus) {
 		p.Groups = max(p.Groups, stats.Groups)
 	}
 	w.mu.Unlock()
+	p.Metrics = own.values()
 	for half := range generations {
 		c := w.service.page.Snapshot(rowsOf(w.index) + half)
 		p.Clients += c.Clients

@@ -90,6 +90,18 @@ type Host interface {
 	// what all ready processes of the service have, or the service has all it may
 	// have: a listener then leaves the next connection to its siblings for a moment.
 	AboveShare() bool
+	// Go runs f in a goroutine that the SDK waits for when the process stops, after Stop
+	// has returned and every client and its Writer are closed. A panic in f is logged with
+	// its stack, counted, and ends f alone: let each connection have its own. false: the
+	// process stops, f does not run.
+	Go(f func()) bool
+	// Count adds n to a counter of the author's, Gauge sets a gauge: both are in
+	// `antano status --json` under `metrics`. Names are of a-z, 0-9 and '_', a letter
+	// first, at most 64 bytes and 256 names. The manager is told once a second. The counter
+	// `panics` counts what the SDK recovered of the author's code. Source:
+	// docs/protocol.md "metric".
+	Count(name string, n int64)
+	Gauge(name string, v int64)
 	// CountDrop counts what a transport discarded before it became a client's
 	// message. Source: docs/control.md "Process".
 	CountDrop(code shared.Code, n int)

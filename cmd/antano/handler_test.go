@@ -138,6 +138,12 @@ func TestHandlerFailures(t *testing.T) {
 	c.ask(`{"entity":"service","entity_id":9,"message":{"do":"panic"},"id":"p"}`).want(t, "type", "error", "code", "unsupported", "id", "p")
 	c.ask(`{"entity":"service","entity_id":9,"message":"after"}`).want(t, "message", "after")
 	eventually(t, "the panic is in the log", func() bool { return strings.Contains(s.stderr.String(), "handler panicked") })
+	eventually(t, "the panic is counted", func() (counted bool) {
+		for _, p := range s.service("probe").Processes {
+			counted = counted || p.Metrics["panics"] == 1
+		}
+		return counted
+	})
 	for _, p := range s.service("probe").Processes {
 		if p.Generation != 1 || p.State != "ready" {
 			t.Errorf("process %d is %s in generation %d", p.ProcessID, p.State, p.Generation)

@@ -150,6 +150,10 @@ func (h *Harness) Drops(code shared.Code) int {
 	return int(h.pages[0].Drops(code) + h.pages[1].Drops(code))
 }
 
+// Metric returns what the service has made of a metric with Count or Gauge; 0 for one that
+// it has not.
+func (h *Harness) Metric(name string) int64 { return h.process.Metric(name) }
+
 // Health asks the service over the relay link how it is: "" is well.
 func (h *Harness) Health() string {
 	h.t.Helper()

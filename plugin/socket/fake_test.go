@@ -69,6 +69,10 @@ func (h *fakeHost) PassThroughMessage(_ context.Context, to shared.Address, _ in
 	return shared.Receipt{Delivered: int(to.ID)}, nil
 }
 
+func (h *fakeHost) Go(f func()) bool    { go f(); return true }
+func (h *fakeHost) Count(string, int64) {}
+func (h *fakeHost) Gauge(string, int64) {}
+
 func (h *fakeHost) CountDrop(code shared.Code, n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -61,6 +61,7 @@ func (s *SocketService) call(client plugin.Client, address string, message []byt
 func (s *SocketService) recovered(function string, client plugin.Client, err *error) {
 	if p := recover(); p != nil {
 		s.host.Logger().Error(function+" panicked", "client", client.ID(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		s.host.Count("panics", 1)
 		*err = shared.Errorf(shared.CodeUnsupported, "the service failed on this message: its log says where")
 	}
 }

@@ -179,6 +179,10 @@ func parseAs(t Type, body []byte) (any, error) {
 		return v, err
 	case TypeHold, TypeHeld:
 		return ParseHold(body)
+	case TypeMetric:
+		var v Metric
+		err := v.Parse(body)
+		return v, err
 	case TypeSenders:
 		var v Senders
 		err := v.Parse(body)

@@ -64,7 +64,7 @@ func TestDocumentedTypes(t *testing.T) {
 		TypeRejoin: len(AppendRejoin(nil, &Hello{})), TypeRange: len(AppendRange(nil, &Range{})), TypeRejoined: len(AppendEmpty(nil, TypeRejoined)),
 		TypeHold: len(AppendHold(nil, TypeHold, 0)), TypeHeld: len(AppendHold(nil, TypeHeld, 0)),
 		TypeGiveSockets: len(AppendMove(nil, TypeGiveSockets, 0)), TypeAck: len(AppendAck(nil, &Ack{})),
-		TypeSenders: len(AppendSenders(nil, KindClient, nil)),
+		TypeMetric: len(AppendMetric(nil, &Metric{})), TypeSenders: len(AppendSenders(nil, KindClient, nil)),
 	}
 	if len(rows) != len(typeNames)-1 || len(sizes) != len(rows) {
 		t.Fatalf("%d types are documented, %d exist, %d have sizes", len(rows), len(typeNames)-1, len(sizes))

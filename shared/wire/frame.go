@@ -49,6 +49,7 @@ const (
 	TypeGiveSockets   Type = 34 // M→P: hand the listening sockets to the manager
 	TypeAck           Type = 35 // both ways: message frames read so far
 	TypeSenders       Type = 36 // P→M, after rejoin: whose messages its handler handles
+	TypeMetric        Type = 37 // P→M: a number of the author\'s own
 )
 
 var typeNames = [...]string{
@@ -61,7 +62,7 @@ var typeNames = [...]string{
 	TypeMember: "member", TypeNoMember: "no member", TypeRestore: "restore", TypePauseSender: "pause sender",
 	TypeResumeSender: "resume sender", TypeRejoin: "rejoin", TypeRange: "range", TypeRejoined: "rejoined",
 	TypeHold: "hold", TypeHeld: "held", TypeGiveSockets: "give sockets", TypeAck: "ack",
-	TypeSenders: "senders",
+	TypeSenders: "senders", TypeMetric: "metric",
 }
 
 // String returns the name that docs/protocol.md has for t.

@@ -119,6 +119,7 @@ func FuzzControl(f *testing.F) {
 		AppendRange(nil, &Range{1, Sequences{2, 3}}),
 		AppendHold(nil, TypeHold, HoldAll),
 		AppendAck(nil, &Ack{1, 2}),
+		AppendMetric(nil, &Metric{true, -5, []byte("queue_depth")}),
 	} {
 		f.Add(frame[4], frame[HeaderSize:])
 	}
@@ -174,6 +175,8 @@ func appendAs(t Type, v any) []byte {
 		return AppendHold(nil, t, v)
 	case Ack:
 		return AppendAck(nil, &v)
+	case Metric:
+		return AppendMetric(nil, &v)
 	}
 	return nil
 }

@@ -71,11 +71,12 @@ type Link struct {
 	reader   reader // of the reading goroutine alone
 	adopted  adopted
 
-	mu     sync.Mutex // guards what follows
-	health health
-	slots  slots
-	hold   hold
-	gift   gift
+	mu      sync.Mutex // guards what follows
+	health  health
+	metrics metrics
+	slots   slots
+	hold    hold
+	gift    gift
 }
 
 func (l *Link) key() launchKey { return launchKey{l.launch.Process, l.launch.Generation} }

@@ -33,6 +33,7 @@ func TestViolations(t *testing.T) {
 		{"health", wire.AppendHealth(nil, 1), 1, "frame health (10)"},
 		{"slots", wire.AppendSlots(nil, wire.TypeSlots, 1), 1, "frame slots (12)"},
 		{"sequences", wire.AppendSequences(nil, wire.Sequences{}), 1, "frame sequences (15)"},
+		{"metric name", wire.AppendMetric(nil, &wire.Metric{Name: []byte("Calls")}), 1, "metric"},
 		{"second hello", helloOf(launchOf(1, 10)), 1, "second hello"},
 		{"joining clients", wire.AppendGroup(nil, wire.TypeSubscribe, &wire.Group{Entity: []byte("client")}), 1, "not a group"},
 		{"slots confirmed short", []byte{0, 0, 0, 2, 13, 1}, 1, "cut short"},

@@ -90,6 +90,8 @@ func (l *Link) frame(f wire.Frame) error {
 		return l.heldBack(f.Body)
 	case wire.TypeRange, wire.TypeRejoined, wire.TypeSenders:
 		return l.repeated(f)
+	case wire.TypeMetric:
+		return l.metric(f.Body)
 	case wire.TypeHello:
 		return fmt.Errorf("%w: a second hello", wire.ErrFrame)
 	}

@@ -111,6 +111,11 @@ func (h *Hub) remove(c *Client) {
 func (c *Client) end(cause error) {
 	c.Close(cause)
 	if c.w != nil {
-		c.w.Close()
+		c.closeWriter()
 	}
+}
+
+func (c *Client) closeWriter() {
+	defer c.hub.Recovered("Writer.Close", nil, "client", uint64(c.id), "address", c.address)
+	c.w.Close()
 }

@@ -71,6 +71,9 @@ func (h *Hub) sweep(now time.Time) bool {
 	more = h.sweepPending(now) || more
 	more = h.pauses.sweep(now) || more
 	more = h.sweepRetiring(now) || more
+	changed, later := h.metrics.Due(now)
+	h.tellMetrics(changed)
+	more = later || more
 	h.relay.Flush()
 	return more
 }

@@ -94,7 +94,7 @@ func (m *outgoing) release(ctx context.Context, c *Client) {
 	}
 	m.conn.Room(ctx)
 	if c.w != nil {
-		c.w.Close()
+		c.closeWriter()
 	}
 	h.log.Debug("client moved", "client", uint64(c.id), "address", c.address, "move", m.id)
 }
@@ -115,7 +115,7 @@ func (c *Client) awaitWriter(ctx context.Context) {
 		return
 	case <-ctx.Done():
 	}
-	c.w.Close()
+	c.closeWriter()
 	<-released
 }
 

@@ -59,7 +59,7 @@ func (e *Endpoint) frameOrSay(payload []byte) ([]byte, *shared.Error) {
 		framed = append(framed, payload...)
 	} else {
 		var err error
-		if framed, err = e.cfg.Frame(framed, payload); err != nil {
+		if framed, err = e.callFrame(framed, payload); err != nil {
 			return nil, &shared.Error{Code: codeOf(err), Text: textOf(err)}
 		}
 	}
@@ -67,6 +67,11 @@ func (e *Endpoint) frameOrSay(payload []byte) ([]byte, *shared.Error) {
 		return nil, shared.Errorf(shared.CodeTooLarge, "the message takes %d bytes and the transport carries %d: send less", len(framed), most)
 	}
 	return framed, nil
+}
+
+func (e *Endpoint) callFrame(dst, payload []byte) (framed []byte, err error) {
+	defer e.hub.Recovered("EndpointConfig.Frame", &err)
+	return e.cfg.Frame(dst, payload)
 }
 
 // textOf is what a refusal says, without its code.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -196,12 +195,7 @@ func (h *Hub) call(m *shared.Message) (response any, err error) {
 		ctx, cancel = context.WithTimeout(ctx, h.cfg.HandlerTimeout)
 		defer cancel()
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			h.log.Error("handler panicked", "from", m.From.String(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			response, err = nil, shared.Errorf(shared.CodeUnsupported, "the handler panicked: %v", v)
-		}
-	}()
+	defer h.Recovered("handler", &err, "from", m.From.String())
 	return h.cfg.Handler(ctx, m)
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/antano/antano/plugin/internal/metric"
 	"github.com/antano/antano/plugin/internal/share"
 	"github.com/antano/antano/plugin/internal/transfer"
 	"github.com/antano/antano/shared"
@@ -68,6 +69,8 @@ type Hub struct {
 	retiring retiring
 	moves    moves
 	clock    clock
+	metrics  metric.Set
+	misnamed sync.Once // a metric that was refused
 
 	// For the link's reader alone.
 	dirty             []*Client // with output
@@ -153,6 +156,7 @@ func (h *Hub) Close(ctx context.Context) error {
 	for _, c := range h.snapshot() {
 		c.end(errStopped)
 	}
+	h.tellMetrics(h.metrics.Rest())
 	h.relay.Flush()
 	gone := make(chan struct{})
 	go func() { h.wg.Wait(); close(gone) }()

@@ -42,6 +42,7 @@ type fakeRelay struct {
 	pauses   []string
 	moves    []string // "move ready"
 	kept     []string // "source 1 slot 2 state", "gone 1", "+1 room/7" and "-1 room/7"
+	metrics  []string // the frames, as name=value
 }
 
 func (r *fakeRelay) run() {
@@ -120,6 +121,10 @@ func (r *fakeRelay) Control(encode func([]byte) []byte) error {
 		}
 	case wire.TypeSource, wire.TypeSourceGone, wire.TypeMember, wire.TypeNoMember:
 		r.kept = append(r.kept, keptText(f))
+	case wire.TypeMetric:
+		var m wire.Metric
+		must(m.Parse(f.Body))
+		r.metrics = append(r.metrics, fmt.Sprintf("%s=%d", m.Name, m.Value))
 	case wire.TypeMoveReady, wire.TypeMoveAbort:
 		r.moves = append(r.moves, f.Type.String())
 	case wire.TypePauseSender, wire.TypeResumeSender:

@@ -78,8 +78,10 @@ func (l *lanes) restart(used map[wire.Lane]int) {
 }
 
 // Replay appends, for a successor of the manager, the subscriptions of this process, the
-// clients that it is to keep, and whose calls are this process's.
-func (h *Hub) Replay(dst []byte) []byte { return h.replayCallers(h.replayKept(h.replayGroups(dst))) }
+// clients that it is to keep, whose calls are this process's, and its metrics.
+func (h *Hub) Replay(dst []byte) []byte {
+	return h.metrics.Replay(h.replayCallers(h.replayKept(h.replayGroups(dst))))
+}
 
 func (h *Hub) replayGroups(dst []byte) []byte {
 	h.groups.mu.RLock()

@@ -56,7 +56,7 @@ func (c *Client) write(wait bool) {
 			c.leave()
 			return
 		}
-		n, err := c.w.Write(s.bufs, wait)
+		n, err := c.callWrite(s.bufs, wait)
 		blocked := errors.Is(err, ErrWouldBlock) && (!wait || c.hasMoved())
 		if blocked {
 			err = nil
@@ -71,6 +71,19 @@ func (c *Client) write(wait bool) {
 		}
 	}
 	c.endRetired()
+}
+
+// callWrite asks the Writer. A panic there is not one message's: what it had written is not
+// known, so the client ends.
+func (c *Client) callWrite(messages [][]byte, wait bool) (n int, err error) {
+	var panicked error
+	defer func() {
+		if panicked != nil {
+			n, err = 0, fmt.Errorf("write to the client: %v", panicked)
+		}
+	}()
+	defer c.hub.Recovered("Writer.Write", &panicked, "client", uint64(c.id), "address", c.address)
+	return c.w.Write(messages, wait)
 }
 
 // hasMoved reports whether what is queued goes to the client's next process.

@@ -42,7 +42,7 @@ func (c *Client) endRetired() bool {
 	if r == nil || c.Owed() {
 		return false
 	}
-	if w, ok := c.w.(interface{ Unsent() int }); ok && w.Unsent() > 0 {
+	if c.callUnsent() > 0 {
 		return false
 	}
 	c.end(r.cause)
@@ -140,4 +140,12 @@ func (c *Client) settle() {
 	if c.isRetired() {
 		c.endRetired()
 	}
+}
+
+func (c *Client) callUnsent() (n int) {
+	defer c.hub.Recovered("Writer.Unsent", nil, "client", uint64(c.id), "address", c.address)
+	if w, ok := c.w.(interface{ Unsent() int }); ok {
+		return w.Unsent()
+	}
+	return 0
 }

@@ -63,6 +63,9 @@ func (m *Manager) take(l *link, f wire.Frame) error {
 	case wire.TypeMember, wire.TypeNoMember:
 		var v wire.Member
 		return v.Parse(f.Body)
+	case wire.TypeMetric:
+		var v wire.Metric
+		return v.Parse(f.Body)
 	case wire.TypeAck:
 		var v wire.Ack
 		return v.Parse(f.Body)

@@ -189,11 +189,16 @@ func (p *Process) health() string {
 		return failing
 	}
 	if p.service.Health != nil {
-		if err := p.service.Health(); err != nil {
+		if err := p.callHealth(h); err != nil {
 			return err.Error()
 		}
 	}
 	return ""
+}
+
+func (p *Process) callHealth(h *hub.Hub) (err error) {
+	defer h.Recovered("Health", &err)
+	return p.service.Health()
 }
 
 // Drain takes no new clients, waits until nothing is owed to anybody or ctx ends, and
@@ -245,6 +250,14 @@ func (p *Process) Stop(ctx context.Context) error {
 func (p *Process) Kick(id shared.ClientID) bool {
 	h := p.current.Load()
 	return h != nil && h.Kick(id)
+}
+
+// Metric returns a metric of the author's; 0 without.
+func (p *Process) Metric(name string) int64 {
+	if h := p.current.Load(); h != nil {
+		return h.Metric(name)
+	}
+	return 0
 }
 
 // Clients lists who is connected.

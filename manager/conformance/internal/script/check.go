@@ -39,6 +39,10 @@ func check(f wire.Frame) error {
 		_, err = wire.ParseHold(f.Body)
 	case wire.TypeAck:
 		err = new(wire.Ack).Parse(f.Body)
+	case wire.TypeSenders:
+		err = new(wire.Senders).Parse(f.Body)
+	case wire.TypeMetric:
+		err = new(wire.Metric).Parse(f.Body)
 	case wire.TypeHello, wire.TypeRejoin:
 		err = fmt.Errorf("%w: a second %s on one link", wire.ErrFrame, f.Type)
 	default:

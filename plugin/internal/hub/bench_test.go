@@ -92,13 +92,12 @@ func BenchmarkDeliver(b *testing.B) {
 // BenchmarkGroup is one message of 128 bytes from the link to each of 1000 members.
 func BenchmarkGroup(b *testing.B) {
 	h := benchHub(b)
-	g := &group{key: groupKey{"room", 1}, members: map[*Client]struct{}{}, subscribed: true}
+	g := &group{key: groupKey{"room", 1}, subscribed: true}
 	h.groups.m = map[groupKey]*group{g.key: g}
 	e := benchEndpoint(b, h)
 	for range 1000 {
 		c := benchClient(b, e)
-		c.joined = map[*group]struct{}{g: {}}
-		g.members[c] = struct{}{}
+		g.enter(c)
 	}
 	m := wire.Message{Kind: wire.KindGroup, Entity: []byte("room"), EntityID: 1, Process: wire.AnyProcess, FromKind: wire.KindClient,
 		FromID: 1, Format: shared.FormatJSON, Value: []byte(`"` + strings.Repeat("x", 126) + `"`)}

@@ -26,10 +26,10 @@ type Client struct {
 	received       atomic.Int64 // Unix nanoseconds
 	messagesIn     atomic.Uint64
 	messagesOut    atomic.Uint64
-	joined         map[*group]struct{} // guarded by hub.groups.mu
-	dirty          bool                // in hub.dirty; the link's reader alone uses it
-	kept           atomic.Bool         // the manager keeps it if this process crashes
-	done           chan struct{}       // closed by Close
+	joined         memberships   // guarded by hub.groups.mu
+	dirty          bool          // in hub.dirty; the link's reader alone uses it
+	kept           atomic.Bool   // the manager keeps it if this process crashes
+	done           chan struct{} // closed by Close
 	retired        atomic.Pointer[retirement]
 	mu             sync.Mutex
 	closed         bool

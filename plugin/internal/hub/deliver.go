@@ -88,7 +88,8 @@ func (h *Hub) toGroup(m *wire.Message) {
 	f := fanOut{m: m, owed: h.owe(m.Token), made: room[:0]}
 	h.groups.mu.RLock()
 	if g := h.groups.m[groupKey{string(m.Entity), m.EntityID}]; g != nil {
-		for c := range g.members {
+		for _, m := range g.members {
+			c := m.client
 			b := f.built(c.ep)
 			f.owed.more()
 			code := b.code

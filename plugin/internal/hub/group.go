@@ -27,11 +27,16 @@ type groupKey struct {
 
 type group struct {
 	key        groupKey
-	members    map[*Client]struct{}
-	token      uint64   // of the subscription
-	asleep     int      // clients on the move to here that will be members
+	members    []member
+	asleep     int32    // clients on the move to here that will be members
 	subscribed bool     // the manager has confirmed
-	waiting    []joiner // until it has
+	opening    *opening // until it has
+}
+
+// opening is what a group needs until the manager has answered.
+type opening struct {
+	token   uint64 // of the subscription
+	waiting []joiner
 }
 
 // joiner is a join, or a leave that came after one, that is still to be answered.
@@ -56,11 +61,11 @@ func (h *Hub) join(c *Client, to shared.Address, id []byte) (wait bool, code sha
 	}
 	g := h.groups.m[key]
 	if g != nil {
-		if _, member := c.joined[g]; member && g.subscribed {
+		if g.subscribed && g.has(c) {
 			return false, shared.CodeNone
 		}
 	}
-	if len(c.joined) >= maxJoined {
+	if c.joined.len() >= maxJoined {
 		return false, shared.CodeOverloaded
 	}
 	if g == nil {
@@ -68,7 +73,7 @@ func (h *Hub) join(c *Client, to shared.Address, id []byte) (wait bool, code sha
 			return false, shared.CodeOverloaded
 		}
 	}
-	if _, member := c.joined[g]; !member {
+	if !g.has(c) {
 		g.enter(c)
 		h.tellMember(wire.TypeMember, c, key)
 	}
@@ -79,29 +84,20 @@ func (h *Hub) join(c *Client, to shared.Address, id []byte) (wait bool, code sha
 	return true, shared.CodeNone
 }
 
-// enter makes c a member. The lock is held.
-func (g *group) enter(c *Client) {
-	if c.joined == nil {
-		c.joined = map[*group]struct{}{}
-	}
-	c.joined[g] = struct{}{}
-	g.members[c] = struct{}{}
-}
-
 func (g *group) await(c *Client, id []byte, left bool) {
 	c.oweAnswer()
-	g.waiting = append(g.waiting, joiner{c, append([]byte(nil), id...), left})
+	g.opening.waiting = append(g.opening.waiting, joiner{c, append([]byte(nil), id...), left})
 }
 
 // subscribe makes a group and tells the manager; nil when too much is open. The lock
 // is held.
 func (h *Hub) subscribe(key groupKey) *group {
-	g := &group{key: key, members: map[*Client]struct{}{}}
+	g := &group{key: key}
 	token, ok := h.pending.add(pending{group: g}, time.Now())
 	if !ok {
 		return nil
 	}
-	g.token = token
+	g.opening = &opening{token: token}
 	h.clock.arm()
 	if h.groups.m == nil {
 		h.groups.m = map[groupKey]*group{}
@@ -121,13 +117,14 @@ func (h *Hub) tellGroup(t wire.Type, token uint64, key groupKey) {
 // joins are undone.
 func (h *Hub) subscribed(g *group, r *wire.Result, ready func(*Client)) {
 	h.groups.mu.Lock()
-	waiting := g.waiting
-	g.waiting = nil
+	waiting := g.opening.waiting
+	g.opening = nil
 	if r.Delivered > 0 {
 		g.subscribed = true
 	} else {
 		g.asleep = 0
-		for c := range g.members {
+		for len(g.members) > 0 {
+			c := g.members[len(g.members)-1].client
 			h.leaveLocked(c, g)
 			h.tellMember(wire.TypeNoMember, c, g.key)
 		}
@@ -157,7 +154,7 @@ func (h *Hub) leave(c *Client, to shared.Address, id []byte) (wait bool) {
 	if g == nil {
 		return false
 	}
-	if _, member := g.members[c]; member && !g.subscribed {
+	if !g.subscribed && g.has(c) {
 		g.await(c, id, true)
 		wait = true
 	}
@@ -167,12 +164,9 @@ func (h *Hub) leave(c *Client, to shared.Address, id []byte) (wait bool) {
 }
 
 func (h *Hub) leaveLocked(c *Client, g *group) {
-	if _, member := g.members[c]; !member {
-		return
+	if g.leave(c) {
+		h.endGroup(g)
 	}
-	delete(g.members, c)
-	delete(c.joined, g)
-	h.endGroup(g)
 }
 
 // endGroup tells the manager when there is no member any more. The lock is held.
@@ -187,8 +181,8 @@ func (h *Hub) endGroup(g *group) {
 func (h *Hub) leaveAll(c *Client) {
 	h.groups.mu.Lock()
 	defer h.groups.mu.Unlock()
-	for g := range c.joined {
-		h.leaveLocked(c, g)
+	for c.joined.len() > 0 {
+		h.leaveLocked(c, c.joined.list[c.joined.len()-1].group)
 	}
 }
 
@@ -196,9 +190,9 @@ func (h *Hub) leaveAll(c *Client) {
 func (h *Hub) joinedGroups(c *Client) []shared.Address {
 	h.groups.mu.RLock()
 	defer h.groups.mu.RUnlock()
-	list := make([]shared.Address, 0, len(c.joined))
-	for g := range c.joined {
-		list = append(list, g.address())
+	list := make([]shared.Address, 0, c.joined.len())
+	for _, m := range c.joined.list {
+		list = append(list, m.group.address())
 	}
 	return list
 }
@@ -206,5 +200,5 @@ func (h *Hub) joinedGroups(c *Client) []shared.Address {
 func (h *Hub) joinedCount(c *Client) int {
 	h.groups.mu.RLock()
 	defer h.groups.mu.RUnlock()
-	return len(c.joined)
+	return c.joined.len()
 }

@@ -135,8 +135,8 @@ func (h *Hub) replayKept(dst []byte) []byte {
 			continue
 		}
 		h.groups.mu.RLock()
-		for g := range c.joined {
-			m := memberOf(c, g.key)
+		for _, j := range c.joined.list {
+			m := memberOf(c, j.group.key)
 			dst = wire.AppendMember(dst, wire.TypeMember, &m)
 		}
 		h.groups.mu.RUnlock()

@@ -88,8 +88,8 @@ func (h *Hub) replayGroups(dst []byte) []byte {
 	defer h.groups.mu.RUnlock()
 	for key, g := range h.groups.m {
 		frame := wire.Group{ID: key.id, Entity: []byte(key.entity)}
-		if !g.subscribed {
-			frame.Token = g.token
+		if g.opening != nil {
+			frame.Token = g.opening.token
 		}
 		dst = wire.AppendGroup(dst, wire.TypeSubscribe, &frame)
 	}

@@ -135,8 +135,7 @@ func TestFormats(t *testing.T) {
 			p := x.connect(mixed)
 			x.groups.mu.Lock()
 			g := x.groups.m[groupKey{"room", 1}]
-			g.members[p.Client] = struct{}{}
-			p.joined = map[*group]struct{}{g: {}}
+			g.enter(p.Client)
 			x.groups.mu.Unlock()
 		}
 		framed = 0

@@ -283,7 +283,7 @@ func TestJoinRefused(t *testing.T) {
 		if got := codes(p.take()); !slices.Equal(got, []string{"overloaded"}) {
 			t.Errorf("answers %q", got)
 		}
-		if len(p.joined) != 0 {
+		if p.joined.len() != 0 {
 			t.Error("it is still a member")
 		}
 	})

@@ -1,7 +1,7 @@
 # `make help` lists the targets.
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-PLUGINS := udp tcp unix websocket
+PLUGINS := udp tcp unix websocket rest
 FUZZTIME ?= 3s
 FAULT ?=
 DURATION ?= 10s

@@ -47,6 +47,7 @@ var walls = []wall{
 	{"manager/conformance/internal", []string{"shared/...", "manager/conformance/internal/...", "manager/internal/..."}, []string{sys, google}},
 	{"plugins", []string{"shared", "plugin/..."}, nil},
 	{"plugins/websocket", []string{"shared", "plugin/..."}, []string{coder}},
+	{"plugins/rest", []string{"shared", "plugin/..."}, []string{msgp}},
 	{"cmd/antano", []string{"shared", "manager", "manager/conformance", "internal/measure/...", "cmd/antano/internal/..."}, []string{cobra, hclog, rotation, systemd}},
 	// What measures Antano is a user of it, apart from its plugin that speaks the protocol.
 	{"internal/measure", []string{"internal/measure/...", "shared", "manager"}, nil},

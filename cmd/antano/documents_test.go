@@ -149,7 +149,7 @@ func TestPluginREADMEs(t *testing.T) {
 	if _, err := exec.LookPath("socat"); err != nil {
 		t.Skip("the examples need socat; .ci/run installs it")
 	}
-	for _, name := range []string{"udp", "tcp", "unix", "websocket"} {
+	for _, name := range []string{"udp", "tcp", "unix", "websocket", "rest"} {
 		t.Run(name, func(t *testing.T) {
 			python := "python3"
 			if name == "websocket" {

@@ -14,7 +14,7 @@ const module = "github.com/antano/antano"
 // plugins are built beside antano.
 var plugins = map[string]string{
 	"udp": "/plugins/udp", "tcp": "/plugins/tcp", "unix": "/plugins/unix",
-	"websocket": "/plugins/websocket", "echo": "/examples/echo",
+	"websocket": "/plugins/websocket", "rest": "/plugins/rest", "echo": "/examples/echo",
 }
 
 // Build makes antano, its plugins and the echo example with one command, in dir as

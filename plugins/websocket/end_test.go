@@ -145,12 +145,18 @@ func TestBadFrames(t *testing.T) {
 // TestSlowReader: what does not fit its queue is dropped and counted, others go on, and it
 // ends when the service does.
 func TestSlowReader(t *testing.T) {
-	h := serve(t, shared.ServiceParams{Limits: shared.Limits{ClientQueueBytes: 100_000}})
-	slow, quick, other := dial(t, h), dial(t, h), h.Peer()
-	for _, p := range []*peer{slow, quick} {
-		p.send(websocket.MessageText, `{"type":"join","entity":"room","entity_id":7,"id":1}`)
-		p.next()
+	h := serve(t, shared.ServiceParams{Limits: shared.Limits{ClientQueueBytes: 300_000}})
+	slow, quick, other := raw(t, h.Address()), dial(t, h), h.Peer()
+	slow.(*net.TCPConn).SetReadBuffer(4096) // so that little is under way
+	join := `{"type":"join","entity":"room","entity_id":7,"id":1}`
+	if _, err := slow.Write(append([]byte{0x81, 0x80 | byte(len(join)), 0, 0, 0, 0}, join...)); err != nil {
+		t.Fatal(err)
 	}
+	if _, err := slow.Read(make([]byte, 64)); err != nil { // it has joined
+		t.Fatal(err)
+	}
+	quick.send(websocket.MessageText, join)
+	quick.next()
 	text := strings.Repeat("x", 50_000)
 	for h.Drops(shared.CodeOverloaded) == 0 {
 		other.Send(`{"entity":"room","entity_id":7,"message":%q}`, text)

@@ -190,6 +190,32 @@ func TestStatusIsDocumented(t *testing.T) {
 	}
 }
 
+// TestBenchIsDocumented compares the JSON of `antano bench` with docs/operating.md.
+func TestBenchIsDocumented(t *testing.T) {
+	fields := map[string][]string{}
+	for _, s := range sources(t) {
+		if s.folder == "internal/measure/report" && !s.test {
+			maps.Copy(fields, jsonFields(s.ast))
+		}
+	}
+	text := section(document(t, "docs/operating.md"), "How fast it is here")
+	of := func(types ...string) (all []string) {
+		for _, name := range types {
+			all = append(all, fields[name]...)
+		}
+		return slices.DeleteFunc(slices.Sorted(slices.Values(all)), func(key string) bool { return key == "against" || key == "ratios" }) // of bench/ only
+	}
+	compare(t, "docs/operating.md, the bench", firstCells(text, "Field"), of("Document", "Table"))
+	compare(t, "docs/operating.md, rows of the bench", firstCells(text, "Field of a row"), of("Row", "row"))
+	for field, name := range map[string]string{"machine": "Machine", "skipped": "Skipped"} {
+		for _, row := range tableRows(text, "Field") {
+			if quotedIn(row[0])[0] == field {
+				compare(t, "docs/operating.md, "+field, slices.Sorted(slices.Values(quotedIn(row[2]))), of(name))
+			}
+		}
+	}
+}
+
 // jsonFields are the JSON keys of the structs in a file, by type.
 func jsonFields(f *ast.File) map[string][]string {
 	found := map[string][]string{}

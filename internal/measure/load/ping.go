@@ -36,9 +36,20 @@ type Result struct {
 	Lost      int // datagrams without an answer
 }
 
-// answerTime is how long an answer may take at least before it counts as lost, or, on a
-// stream, is an error.
-const answerTime = 5 * time.Second
+const (
+	// answerTime is how long an answer may take before there is something wrong.
+	answerTime = 15 * time.Second
+	// lostTime is how long nothing comes, at least, when a datagram counts as lost.
+	lostTime = time.Second
+)
+
+// patience is how long a client of t waits at least.
+func patience(datagrams bool) time.Duration {
+	if datagrams {
+		return lostTime
+	}
+	return answerTime
+}
 
 // Run keeps Depth requests in flight on each connection for Length and counts the
 // answers. A wrong answer is an error.
@@ -124,9 +135,10 @@ func (p Ping) loop(to Target, c net.Conn, until time.Time) pingLoop {
 const timesKept = 1 << 16
 
 func (l *pingLoop) run() error {
+	patience := patience(l.datagrams)
 	for now := time.Now(); now.Before(l.until); {
-		if now.After(l.deadline.Add(-answerTime)) {
-			l.deadline = now.Add(2 * answerTime)
+		if now.After(l.deadline.Add(-patience)) {
+			l.deadline = now.Add(2 * patience)
 			if err := l.conn.SetReadDeadline(l.deadline); err != nil {
 				return err
 			}

@@ -82,7 +82,7 @@ func (r *stream) reason() error {
 // await waits until c has reached n. When nothing comes any more, what is missing is
 // lost, which is an error unless there are datagrams on the way.
 func (r *stream) await(ctx context.Context, c *counter, n int) (lost int, err error) {
-	timer := time.NewTimer(answerTime)
+	timer := time.NewTimer(patience(r.datagrams))
 	defer timer.Stop()
 	for {
 		have := int(c.n.Load())
@@ -97,7 +97,7 @@ func (r *stream) await(ctx context.Context, c *counter, n int) (lost int, err er
 		case <-c.grown:
 		case <-timer.C:
 			if int(c.n.Load()) > have {
-				timer.Reset(answerTime)
+				timer.Reset(patience(r.datagrams))
 				continue
 			}
 			if !r.datagrams {
@@ -178,10 +178,10 @@ func unlessClosed(err error) error {
 func (r *stream) oneByOne(length time.Duration) (Result, error) {
 	var times []time.Duration
 	began := time.Now()
-	deadline := time.Time{}
+	deadline, patience := time.Time{}, patience(r.datagrams)
 	for now := began; now.Sub(began) < length; {
-		if now.After(deadline.Add(-answerTime)) {
-			deadline = now.Add(2 * answerTime)
+		if now.After(deadline.Add(-patience)) {
+			deadline = now.Add(2 * patience)
 			if err := errors.Join(r.from.SetReadDeadline(deadline), r.to.SetReadDeadline(deadline)); err != nil {
 				return Result{}, err
 			}

@@ -55,14 +55,18 @@ func (t *Table) find(work, figure string) *Row {
 // Write prints the table for people.
 func (t *Table) Write(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "WORK\tFIGURE\tMEDIAN\tMIN\tMAX\tN\tUNIT\tRATIO")
+	head, compared := "WORK\tFIGURE\tMEDIAN\tMIN\tMAX\tN\tUNIT", t.compared()
+	if compared {
+		head += "\tRATIO"
+	}
+	fmt.Fprintln(tw, head)
 	for _, r := range t.Rows {
-		ratio := ""
-		if len(r.Ratios) > 0 {
-			ratio = fmt.Sprintf("%.2f x %s", Median(r.Ratios), r.Against)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%d\t%s", r.Work, r.Figure, number(Median(r.Values)),
+			number(slices.Min(r.Values)), number(slices.Max(r.Values)), len(r.Values), r.Unit)
+		if compared {
+			fmt.Fprint(tw, "\t", r.ratio())
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.Work, r.Figure, number(Median(r.Values)),
-			number(slices.Min(r.Values)), number(slices.Max(r.Values)), len(r.Values), r.Unit, ratio)
+		fmt.Fprintln(tw)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
@@ -73,6 +77,11 @@ func (t *Table) Write(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// compared reports whether any row is compared with another.
+func (t *Table) compared() bool {
+	return slices.ContainsFunc(t.Rows, func(r *Row) bool { return len(r.Ratios) > 0 })
 }
 
 // JSON writes the table for programs.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 )
 
@@ -27,6 +28,14 @@ type row struct {
 // MarshalJSON adds median, min and max.
 func (r *Row) MarshalJSON() ([]byte, error) {
 	return json.Marshal(row{*r, Median(r.Values), slices.Min(r.Values), slices.Max(r.Values)})
+}
+
+// ratio is for people; empty without one.
+func (r *Row) ratio() string {
+	if len(r.Ratios) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f x %s", Median(r.Ratios), r.Against)
 }
 
 // Skipped is a size of a work that was not measured.

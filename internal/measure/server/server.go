@@ -18,6 +18,9 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/antano/antano/manager"
+	"github.com/antano/antano/shared"
 )
 
 // Patience bounds every wait for a server.
@@ -141,7 +144,7 @@ func (s *Server) Start(ctx context.Context) error {
 		s.Took = time.Since(began)
 		if !ok {
 			<-s.exited
-			return fmt.Errorf("antano ended before it was ready: %v\n%s", s.Cmd.ProcessState, s.Stderr)
+			return s.failure()
 		}
 		return nil
 	case <-ctx.Done():
@@ -149,6 +152,15 @@ func (s *Server) Start(ctx context.Context) error {
 	case <-time.After(Patience):
 		return errors.Join(fmt.Errorf("antano is not ready after %s\n%s", Patience, s.Stderr), s.Stop())
 	}
+}
+
+// failure says why the server ended before it was ready.
+func (s *Server) failure() error {
+	err := fmt.Errorf("antano ended before it was ready: %v\n%s", s.Cmd.ProcessState, s.Stderr)
+	if s.Cmd.ProcessState.ExitCode() == shared.ExitConfig {
+		return fmt.Errorf("%w: %w", manager.ErrConfig, err)
+	}
+	return err
 }
 
 // attend lives as long as the server. It keeps its thread, since the kernel sends the

@@ -3,6 +3,8 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PLUGINS := udp tcp unix websocket rest
 FUZZTIME ?= 3s
+WORKS ?=
+ROUNDS ?= 5
 FAULT ?=
 DURATION ?= 10s
 SEED ?= 0
@@ -52,6 +54,7 @@ generated: ## check that generated code is up to date
 unit: ## all tests, with the race detector where there is a C compiler
 	$(if $(RACE),,@echo "no C compiler: testing without the race detector (apt-get install gcc libc6-dev)")
 	$(GO) test $(RACE) -timeout 25m ./...
+	cd bench && $(GO) test ./...
 	$(if $(RACE),$(GO) test -run 'StayFlat|Alloc|Memory' ./manager/internal/launch ./manager/internal/relay ./plugin/format ./plugin/socket ./shared/wire # what the race detector's own memory hides)
 
 fuzz: ## run every fuzz target for FUZZTIME each
@@ -60,8 +63,8 @@ fuzz: ## run every fuzz target for FUZZTIME each
 generate: ## generate code anew (needs protoc, Debian's protobuf-compiler)
 	tools/generate
 
-bench: build ## measure this machine, beside bare yardsticks
-	cd bench && $(GO) run . -antano ../bin/antano
+bench: build ## measure antano beside its peers, rewrite docs/benchmarks.md (ROUNDS=5; with WORKS=relay,… the page stays)
+	cd bench && $(GO) run . -antano ../bin/antano -rounds $(ROUNDS) $(if $(WORKS),-works $(WORKS),-docs ../docs)
 
 chaos: ## disturb servers under load and keep books (FAULT=sigkill,… DURATION=10s SEED=1 JSON=file)
 	$(GO) run ./chaos -fault '$(FAULT)' -duration $(DURATION) -seed $(SEED) -json '$(JSON)'

@@ -9,92 +9,106 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strings"
 
 	"github.com/antano/antano/bench/internal/bare"
+	"github.com/antano/antano/bench/internal/echo"
+	"github.com/antano/antano/bench/internal/grpcstream"
+	"github.com/antano/antano/bench/internal/mosquitto"
+	"github.com/antano/antano/bench/internal/nats"
+	"github.com/antano/antano/bench/internal/program"
+	"github.com/antano/antano/bench/internal/redis"
 	"github.com/antano/antano/internal/measure/peer"
 )
 
+// roleKey tells a child of this program what it is.
+const roleKey = "ANTANO_BENCH_ROLE"
+
 // role is what a child is told through its environment.
 type role struct {
-	Name   string    `json:"name"` // bare, lean, source, sink, echo
-	Socket string    `json:"socket,omitempty"`
-	Work   peer.Work `json:"work,omitzero"`
+	Name    string    `json:"name"` // bare, lean, grpc, nats, echo; source, sink
+	Kind    string    `json:"kind,omitempty"`
+	Network string    `json:"network,omitempty"`
+	Address string    `json:"address,omitempty"`
+	Self    int       `json:"self,omitempty"` // number of a source or a sink
+	To      int       `json:"to,omitempty"`
+	Count   int       `json:"count,omitempty"` // of a relay's peers
+	Work    peer.Work `json:"work,omitzero"`
 }
 
-// play runs a role; results go to standard output as one JSON line.
+// play runs a role; what it says goes to standard output line by line.
 func play(text string) error {
 	var r role
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return err
 	}
 	switch r.Name {
-	case "bare", "lean":
-		l, err := net.Listen("unix", r.Socket)
-		if err != nil {
-			return err
-		}
-		if r.Name == "lean" {
-			return bare.Lean(l)
-		}
-		return bare.Relay(l)
-	case "source", "sink":
-		run, who := peer.Source, byte(0)
-		if r.Name == "sink" {
-			run, who = peer.Sink, 1
-		}
-		link, err := bare.Dial(r.Socket, who)
-		if err != nil {
-			return err
-		}
-		result, err := run(link, r.Work)
-		if err != nil {
-			return err
-		}
-		if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
-			return err
-		}
-		_, _ = io.Copy(io.Discard, os.Stdin) // the other end may still read: the harness ends us
-		return link.Close()
+	case "bare", "lean", "grpc":
+		return r.relay()
+	case "nats":
+		return nats.Serve()
 	case "echo":
-		return echo()
+		return echo.Serve(r.Network, r.Address, func(a net.Addr) { fmt.Println(a) })
+	case "source":
+		return r.peer(peer.Source)
+	case "sink":
+		return r.peer(peer.Sink)
 	}
 	return fmt.Errorf("unknown role %q", r.Name)
 }
 
-// echo is the plain Go server that TCP ping is compared with: lines come back.
-func echo() error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func (r role) relay() error {
+	l, err := net.Listen("unix", r.Address)
 	if err != nil {
 		return err
 	}
 	fmt.Println(l.Addr())
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		go func() {
-			defer c.Close()
-			r, w := bufio.NewReader(c), bufio.NewWriter(c)
-			for {
-				line, err := r.ReadSlice('\n')
-				if err != nil {
-					return
-				}
-				if _, err := w.Write(line); err != nil {
-					return
-				}
-				if r.Buffered() == 0 && w.Flush() != nil {
-					return
-				}
-			}
-		}()
+	switch r.Name {
+	case "lean":
+		return bare.Lean(l)
+	case "grpc":
+		return grpcstream.Serve(l)
 	}
+	return bare.Relay(l, r.Count)
+}
+
+// peer connects, says so, works, and says the result.
+func (r role) peer(work func(peer.Link, peer.Work) (peer.Result, error)) error {
+	link, err := r.dial()
+	if err != nil {
+		return err
+	}
+	fmt.Println("connected")
+	result, err := work(link, r.Work)
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin) // the other end may still read: the harness ends us
+	return nil
+}
+
+func (r role) dial() (peer.Link, error) {
+	switch r.Kind {
+	case "bare", "lean":
+		return bare.Dial(r.Address, byte(r.Self))
+	case "grpc":
+		return grpcstream.Dial(r.Address, r.Self)
+	case "nats":
+		return nats.Dial(r.Address, r.Self, r.To)
+	case "redis":
+		return redis.Dial(r.Network, r.Address, r.Self, r.To)
+	case "mosquitto":
+		return mosquitto.Dial(r.Address, r.Self, r.To)
+	}
+	return nil, fmt.Errorf("unknown kind of link %q", r.Kind)
 }
 
 // child is a running role.
 type child struct {
-	cmd *exec.Cmd
+	*program.Program
 	in  io.Closer
 	out *bufio.Reader
 }
@@ -108,7 +122,7 @@ func startChild(ctx context.Context, r role) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self)
+	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), roleKey+"="+string(text))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -119,25 +133,43 @@ func startChild(ctx context.Context, r role) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
+	p, err := program.Start(ctx, cmd)
+	if err != nil {
 		return nil, err
 	}
-	return &child{cmd, in, bufio.NewReader(out)}, nil
+	return &child{p, in, bufio.NewReader(out)}, nil
 }
 
-func (c *child) line() ([]byte, error) { return c.out.ReadBytes('\n') }
+// startServer starts a role that says where it listens.
+func startServer(ctx context.Context, r role) (*child, string, error) {
+	c, err := startChild(ctx, r)
+	if err != nil {
+		return nil, "", err
+	}
+	address, err := c.line()
+	if err != nil {
+		c.Close()
+		return nil, "", fmt.Errorf("%s does not start: %w", r.Name, err)
+	}
+	return c, address, nil
+}
 
-func (c *child) result() (peer.Result, error) {
+// line is the next that the child says.
+func (c *child) line() (string, error) {
+	line, err := c.out.ReadString('\n')
+	return strings.TrimSpace(line), err
+}
+
+func (c *child) result() (r peer.Result, err error) {
 	line, err := c.line()
 	if err != nil {
-		return peer.Result{}, fmt.Errorf("child ended without a result: %w", err)
+		return r, fmt.Errorf("a child ended without a result: %w", err)
 	}
-	var r peer.Result
-	return r, json.Unmarshal(line, &r)
+	return r, json.Unmarshal([]byte(line), &r)
 }
 
-func (c *child) stop() {
+// Close ends the child.
+func (c *child) Close() error {
 	c.in.Close()
-	_ = c.cmd.Process.Kill()
-	_ = c.cmd.Wait()
+	return c.Program.Close()
 }

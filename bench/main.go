@@ -1,5 +1,6 @@
-// Command bench measures a built antano beside yardsticks of its own, alternating,
-// several rounds in one run. `make bench` runs it.
+// Command bench measures a built antano beside what people would use instead and
+// beside yardsticks of its own, alternating, several rounds in one run, and writes a
+// table, JSON and a page with plots. `make bench` runs it.
 package main
 
 import (
@@ -10,17 +11,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/antano/antano/bench/internal/page"
+	"github.com/antano/antano/bench/internal/result"
 	"github.com/antano/antano/internal/measure/rawplugin"
-	"github.com/antano/antano/internal/measure/report"
 	"github.com/antano/antano/shared"
 )
-
-// roleKey tells a child of this program what it is.
-const roleKey = "ANTANO_BENCH_ROLE"
 
 func main() {
 	if role := os.Getenv(roleKey); role != "" {
@@ -40,59 +38,59 @@ func main() {
 	}
 }
 
-// bench is one run of the program.
-type bench struct {
-	bin    string
-	rounds int
-	table  report.Table
-}
-
-type work struct {
-	name string
-	run  func(*bench, context.Context) error
-}
-
-var works = []work{
-	{"relay", (*bench).relay},
-	{"ping", (*bench).ping},
-	{"restart", (*bench).restart},
-	{"start", (*bench).start},
-	{"memory", (*bench).memory},
+// options is the command line.
+type options struct {
+	works, bin, json, docs, from string
+	rounds                       int
+	quick                        bool
 }
 
 func run() error {
-	b := &bench{}
-	var names []string
-	for _, w := range works {
-		names = append(names, w.name)
-	}
-	only := flag.String("works", strings.Join(names, ","), "what to measure")
-	out := flag.String("json", "", "also write the table as JSON to this file")
-	flag.StringVar(&b.bin, "antano", "../bin/antano", "the antano command, with plugins/ beside it")
-	flag.IntVar(&b.rounds, "rounds", 5, "how often each work is run")
+	var o options
+	flag.StringVar(&o.works, "works", strings.Join(workNames(), ","), "what to measure")
+	flag.StringVar(&o.bin, "antano", "../bin/antano", "the antano command, with plugins/ beside it")
+	flag.IntVar(&o.rounds, "rounds", 5, "how often each work is run")
+	flag.BoolVar(&o.quick, "quick", false, "smaller loads: a first impression")
+	flag.StringVar(&o.json, "json", "", "also write the result as JSON to this file")
+	flag.StringVar(&o.docs, "docs", "", "also write benchmarks.md, its plots and its JSON to this folder")
+	flag.StringVar(&o.from, "from", "", "measure nothing, read the result of another run from this JSON file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	var err error
-	if b.bin, err = filepath.Abs(b.bin); err != nil {
-		return err
-	}
-	for _, name := range strings.Split(*only, ",") {
-		i := slices.IndexFunc(works, func(w work) bool { return w.name == name })
-		if i < 0 {
-			return fmt.Errorf("no work %q, only %s", name, strings.Join(names, ", "))
-		}
-		fmt.Fprintln(os.Stderr, "measuring", name)
-		if err := works[i].run(b, ctx); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	if err := b.table.Write(os.Stdout); err != nil || *out == "" {
-		return err
-	}
-	f, err := os.Create(*out)
+	r, err := o.result(ctx)
 	if err != nil {
 		return err
 	}
-	return errors.Join(b.table.JSON(f), f.Close())
+	if err := r.Text(os.Stdout); err != nil {
+		return err
+	}
+	if o.json != "" {
+		if err := r.Save(o.json); err != nil {
+			return err
+		}
+	}
+	if o.docs != "" {
+		return page.Write(o.docs, r)
+	}
+	return nil
+}
+
+// result measures, or reads what was measured.
+func (o options) result(ctx context.Context) (*result.Run, error) {
+	if o.from != "" {
+		return result.Load(o.from)
+	}
+	bin, err := filepath.Abs(o.bin)
+	if err != nil {
+		return nil, err
+	}
+	size := full
+	if o.quick {
+		size = quick
+	}
+	b := newBench(bin, o.rounds, size)
+	b.run.Quick = o.quick
+	err = b.measure(ctx, strings.Split(o.works, ","))
+	b.run.Judge()
+	return &b.run, errors.Join(err, b.close())
 }

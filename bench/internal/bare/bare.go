@@ -20,14 +20,14 @@ import (
 
 const bufferSize = 64 << 10
 
-// Relay accepts two peers on l, each of which says its number (0 or 1) in one byte,
-// and relays frames between them until one closes.
-func Relay(l net.Listener) error {
-	peers, err := accept(l)
+// Relay accepts n peers on l, each of which says its number in one byte, and relays
+// frames between them until each pair (0 and 1, 2 and 3, …) has one that closes.
+func Relay(l net.Listener, n int) error {
+	peers, err := accept(l, n)
 	if err != nil {
 		return err
 	}
-	var queues [2]chan []byte
+	queues := make([]chan []byte, n)
 	for i := range queues {
 		queues[i] = make(chan []byte, 1024)
 	}
@@ -35,7 +35,7 @@ func Relay(l net.Listener) error {
 	var wg sync.WaitGroup
 	for i := range peers {
 		wg.Go(func() {
-			defer close(queues[1-i])
+			defer close(queues[i^1])
 			r := bufio.NewReaderSize(peers[i], bufferSize)
 			for {
 				head, err := r.Peek(4)
@@ -78,9 +78,9 @@ func Relay(l net.Listener) error {
 	return nil
 }
 
-// Lean relays like Relay, without looking at what it copies.
+// Lean relays between two peers like Relay, without looking at what it copies.
 func Lean(l net.Listener) error {
-	peers, err := accept(l)
+	peers, err := accept(l, 2)
 	if err != nil {
 		return err
 	}
@@ -104,9 +104,9 @@ func Lean(l net.Listener) error {
 	return nil
 }
 
-func accept(l net.Listener) ([2]net.Conn, error) {
-	var peers [2]net.Conn
-	for range 2 {
+func accept(l net.Listener, n int) ([]net.Conn, error) {
+	peers := make([]net.Conn, n)
+	for range n {
 		c, err := l.Accept()
 		if err != nil {
 			return peers, err
@@ -115,7 +115,7 @@ func accept(l net.Listener) ([2]net.Conn, error) {
 		if _, err := io.ReadFull(c, who[:]); err != nil {
 			return peers, err
 		}
-		if who[0] > 1 || peers[who[0]] != nil {
+		if int(who[0]) >= n || peers[who[0]] != nil {
 			return peers, errors.New("peer number taken or out of range")
 		}
 		peers[who[0]] = c
@@ -132,7 +132,7 @@ func Dial(path string, who byte) (*Link, error) {
 	if _, err := c.Write([]byte{who}); err != nil {
 		return nil, err
 	}
-	return &Link{conn: c, r: bufio.NewReaderSize(c, bufferSize), w: bufio.NewWriterSize(c, bufferSize), to: 1 - who}, nil
+	return &Link{conn: c, r: bufio.NewReaderSize(c, bufferSize), w: bufio.NewWriterSize(c, bufferSize), to: who ^ 1}, nil
 }
 
 // Link is one peer's connection; it implements the peer package's Link.
@@ -174,9 +174,6 @@ func (l *Link) Receive() ([]byte, error) {
 	}
 	return l.buf[5:n], nil
 }
-
-// Dry reports whether Receive would have to read.
-func (l *Link) Dry() bool { return l.r.Buffered() == 0 }
 
 // Close ends the connection.
 func (l *Link) Close() error { return l.conn.Close() }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -139,6 +140,7 @@ type Link struct {
 	to      uint16
 	service int64
 	window  int
+	early   [][]byte // messages that came while Send waited for credit
 }
 
 func dial(r *pluginpb.StartRequest) (*Link, error) {
@@ -201,7 +203,7 @@ func (l *Link) Send(payload []byte) error {
 		if err != nil {
 			return err
 		}
-		if err := l.control(f); err != nil {
+		if err := l.hold(f); err != nil {
 			return err
 		}
 	}
@@ -225,8 +227,26 @@ func (l *Link) Flush() error {
 	return err
 }
 
+// hold keeps a message for Receive, and does what any other frame asks for.
+func (l *Link) hold(f wire.Frame) error {
+	if f.Type != wire.TypeMessage {
+		return l.control(f)
+	}
+	var m wire.Message
+	if err := m.Parse(f.Body); err != nil {
+		return err
+	}
+	l.early = append(l.early, slices.Clone(m.Value))
+	return nil
+}
+
 // Receive returns the next message.
 func (l *Link) Receive() ([]byte, error) {
+	if len(l.early) > 0 {
+		m := l.early[0]
+		l.early = l.early[1:]
+		return m, nil
+	}
 	for {
 		f, err := l.r.Next()
 		if err != nil {
@@ -240,16 +260,13 @@ func (l *Link) Receive() ([]byte, error) {
 		if err := l.control(f); err != nil {
 			return nil, err
 		}
-		if l.Dry() {
+		if l.r.Dry() {
 			if err := l.Flush(); err != nil {
 				return nil, err
 			}
 		}
 	}
 }
-
-// Dry reports whether Receive would have to read.
-func (l *Link) Dry() bool { return l.r.Dry() }
 
 func (l *Link) control(f wire.Frame) error {
 	switch f.Type {

@@ -16,8 +16,8 @@ import (
 const resultTime = time.Minute
 
 // Run has pairs of processes do the work through the relay of a server of their own, all
-// at the same time. PerSecond is that of all of them, the times are those of the first
-// pair. The running program must call Serve when it is executed as a plugin. Of cfg the
+// at the same time. PerSecond and CPUus are those of all of them, the times are those of
+// the first pair. The running program must call Serve when it is executed as a plugin. Of cfg the
 // binary, plugin directories and level are used.
 func Run(ctx context.Context, cfg server.Config, w peer.Work, pairs int) (peer.Result, error) {
 	dir, err := os.MkdirTemp("", "ab")
@@ -39,10 +39,14 @@ service_type: [{id: 101, name: %s}]
 		return peer.Result{}, err
 	}
 	defer s.Close()
+	before, err := server.CPU(s.PID())
+	if err != nil {
+		return peer.Result{}, err
+	}
 	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
 		return peer.Result{}, err
 	}
-	var total peer.Result
+	var sources, sinks []peer.Result
 	for pair := range pairs {
 		source, err := readResult(ctx, s, filepath.Join(dir, fmt.Sprintf("source-%d.json", 2*pair+1)))
 		if err != nil {
@@ -52,12 +56,13 @@ service_type: [{id: 101, name: %s}]
 		if err != nil {
 			return peer.Result{}, err
 		}
-		if pair == 0 {
-			total = source
-		}
-		total.PerSecond += sink.PerSecond
+		sources, sinks = append(sources, source), append(sinks, sink)
 	}
-	return total, nil
+	after, err := server.CPU(s.PID())
+	if err != nil {
+		return peer.Result{}, err
+	}
+	return peer.Sum(w, sources, sinks, after-before), nil
 }
 
 // readResult waits for a file that a process of the server writes.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -29,21 +30,49 @@ func (t *Table) Add(work, figure, unit string, value float64) {
 // Compare fills in the ratios of a row against another of the same work. Rows with
 // as many values are paired round by round, others by their medians.
 func (t *Table) Compare(work, figure, against string) {
-	a, b := t.find(work, figure), t.find(work, against)
+	a, b := t.Find(work, figure), t.Find(work, against)
 	if a == nil || b == nil {
 		return
 	}
-	a.Against = against
-	if len(a.Values) != len(b.Values) {
-		a.Ratios = []float64{Median(a.Values) / Median(b.Values)}
-		return
+	a.Against, a.Ratios = against, Ratios(a, b)
+}
+
+// Ratios divides the values of two rows round by round, or their medians where one has
+// more. A round in which b is 0, or not measurable, has none.
+func Ratios(a, b *Row) (all []float64) {
+	x, y := a.Values, b.Values
+	if len(x) != len(y) {
+		x, y = []float64{Median(x)}, []float64{Median(y)}
 	}
-	for i := range a.Values {
-		a.Ratios = append(a.Ratios, a.Values[i]/b.Values[i])
+	for i := range x {
+		if y[i] != 0 {
+			all = append(all, x[i]/y[i])
+		}
+	}
+	return all
+}
+
+// CompareAll fills in the ratios of all other rows of a work against one.
+func (t *Table) CompareAll(work, against string) {
+	for _, r := range t.Rows {
+		if r.Work == work && r.Figure != against {
+			t.Compare(work, r.Figure, against)
+		}
 	}
 }
 
-func (t *Table) find(work, figure string) *Row {
+// Works are the names of works that begin so, in the order in which they were added.
+func (t *Table) Works(prefix string) (names []string) {
+	for _, r := range t.Rows {
+		if strings.HasPrefix(r.Work, prefix) && !slices.Contains(names, r.Work) {
+			names = append(names, r.Work)
+		}
+	}
+	return names
+}
+
+// Find is the row of a figure, nil if there is none.
+func (t *Table) Find(work, figure string) *Row {
 	for _, r := range t.Rows {
 		if r.Work == work && r.Figure == figure {
 			return r

@@ -54,6 +54,7 @@ func newPluginTest() *cobra.Command {
 	c.Flags().StringVar(&message, "message", "", "what a handler is sent: JSON, or @FILE (default a string)")
 	c.Flags().StringVar(&o.Params, "params", "", "params file whose first row of the plugin's type is served; its address is not used")
 	c.Flags().StringVar(&o.Client, "client", "", "command that is a client: JSON message objects as lines, $ANTANO_ADDRESS and $ANTANO_ENDPOINT say where; none: skip what needs clients")
+	c.Flags().StringArrayVar(&o.Points, "point", nil, "only this point, and what it stands on (repeatable)")
 	c.Flags().DurationVar(&o.Timeout, "timeout", 30*time.Second, "how long each point may take")
 	c.Flags().IntVar(&o.Parallel, "parallel", 0, "how many points are tried at a time (default: twice the number of CPUs)")
 	return c

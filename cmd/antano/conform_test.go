@@ -3,6 +3,9 @@ package main_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,11 +18,11 @@ import (
 
 // TestOwnPluginsConform tries our own plugins, which may skip only what they are not.
 func TestOwnPluginsConform(t *testing.T) {
+	t.Parallel()
 	for name, lacks := range map[string][]string{
 		"tcp": {"handler false"}, "unix": {"handler false"}, "udp": {"handler false", "datagrams"}, "echo": {"no sockets"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			report := conform(t, 0, testserver.PluginPath(binDir, name))
 			for _, v := range report.Points {
 				reason := slices.ContainsFunc(lacks, func(l string) bool { return strings.Contains(v.Seen, l) })
@@ -35,23 +38,162 @@ func TestOwnPluginsConform(t *testing.T) {
 const conformPatience = time.Minute
 
 // conform runs the kit and wants an exit code.
-func conform(t *testing.T, want int, args ...string) (r conformance.Report) {
+func conform(t *testing.T, want int, path string, more ...string) (r conformance.Report) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*conformPatience)
 	defer cancel()
 	out, errs, code, err := testserver.Antano(ctx, filepath.Join(binDir, "antano"), "",
-		append([]string{"plugin", "test", "--json", "--timeout", conformPatience.String()}, args...)...)
+		append([]string{"plugin", "test", path, "--json", "--timeout", conformPatience.String()}, more...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if code != want {
-		t.Errorf("plugin test %s: exit %d, want %d\n%s", args, code, want, errs)
+		t.Errorf("plugin test %s: exit %d, want %d\n%s", path, code, want, errs)
 	}
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
-		t.Fatalf("plugin test %s printed %q: %v\n%s", args, out, err, errs)
+		t.Fatalf("plugin test %s printed %q: %v\n%s", path, out, err, errs)
 	}
 	if r.Passed+r.Failed+r.Skipped != len(r.Points) {
 		t.Errorf("%d passed, %d failed, %d skipped of %d", r.Passed, r.Failed, r.Skipped, len(r.Points))
 	}
 	return r
+}
+
+// bending is the ways in which testdata/bent bends a plugin so that one point fails.
+type bending struct {
+	point string
+	ways  []string
+}
+
+// These points stand before all others.
+var bentGates = []bending{
+	{"cookie", []string{"cookie-zero", "cookie-silent"}},
+	{"handshake", []string{"noise", "other-version", "other-network", "no-handshake"}},
+	{"describe", []string{"fickle", "nameless", "other-type"}},
+	{"settings", []string{"bad-schema"}},
+	{"hello", []string{"other-generation", "other-secret"}},
+	{"start", []string{"hasty", "talks-first"}},
+}
+
+var bentPoints = []bending{
+	{"control-plane", []string{"not-serving", "small-requests"}},
+	{"shutdown", []string{"stays"}},
+	{"unknown-params", []string{"lenient"}},
+	{"health", []string{"short-numbers", "sick-at-first"}},
+	{"health-recovery", []string{"sick-for-good"}},
+	{"slots", []string{"other-slots"}},
+	{"bad-frames", []string{"tolerant"}},
+	{"unknown-result", []string{"touchy"}},
+	{"hold", []string{"restless"}},
+	{"ack", []string{"never-acks"}},
+	{"not-a-client", []string{"optimistic"}},
+	{"handler", []string{"boasts"}},
+	{"drain", []string{"drains-early", "drains-late"}},
+	{"stop", []string{"wrong-exit"}},
+	{"sigterm", []string{"interruptible"}},
+	{"link-closed", []string{"clings"}},
+	{"lifeline", []string{"immortal"}},
+	{"orphan", []string{"mortal"}},
+	{"rejoin", []string{"forgets-ranges"}},
+	{"output", []string{"prints"}},
+	{"restart", []string{"shuts-down"}},
+	{"client-ids", []string{"makes-up-ids"}},
+	{"sequences", []string{"modest"}},
+	{"share-page", []string{"counts-alone"}},
+	{"clients", []string{"lists-nobody"}},
+	{"too-large", []string{"generous"}},
+	{"send", []string{"no-stream", "other-sender", "tidies-values"}},
+	{"receipts", []string{"hides-failures"}},
+	{"silence", []string{"wishful"}},
+	{"order-out", []string{"overtakes-out"}},
+	{"window", []string{"greedy"}},
+	{"pause", []string{"unstoppable"}},
+	{"deliver", []string{"forgets-replies"}},
+	{"groups", []string{"repeats", "miscounts", "stays-subscribed"}},
+	{"convert", []string{"misreads"}},
+	{"order-in", []string{"overtakes-in"}},
+	{"slow-client", []string{"never-pauses"}},
+	{"bad-message", []string{"forwards"}},
+}
+
+// oneByOne has each bend tried by itself against all points, which takes minutes of
+// CPU.
+const oneByOne = "ANTANO_CONFORMANCE_ONE_BY_ONE"
+
+// TestBentPluginsFail bends what each point is about: that point fails, with something to
+// say, and no other. Without oneByOne every second point is bent at a time, so that it
+// is seen that those between them pass.
+func TestBentPluginsFail(t *testing.T) {
+	t.Parallel()
+	each := os.Getenv(oneByOne) != ""
+	for _, b := range bentGates {
+		for _, way := range b.ways {
+			t.Run(way, func(t *testing.T) { failsOnly(t, "tcp", []string{b.point}, way) })
+		}
+	}
+	t.Run("wrong-reply", func(t *testing.T) { failsOnly(t, "echo", []string{"handler"}, "wrong-reply") })
+	t.Run("answers-twice", func(t *testing.T) { failsOnly(t, "echo", []string{"handler-load"}, "answers-twice") })
+	var points, ways [2][]string
+	for i, b := range bentPoints {
+		points[i%2] = append(points[i%2], b.point)
+		ways[i%2] = append(ways[i%2], b.ways[0])
+		for _, way := range b.ways {
+			if each {
+				t.Run(way, func(t *testing.T) { failsOnly(t, "tcp", []string{b.point}, way) })
+			}
+		}
+	}
+	for half := range points {
+		t.Run(fmt.Sprint("half ", half+1), func(t *testing.T) { failsOnly(t, "tcp", points[half], ways[half]...) })
+	}
+}
+
+// TestNothingBent passes everything on, so that it is not the standing between that
+// fails, and looks for points that nothing breaks.
+func TestNothingBent(t *testing.T) {
+	t.Parallel()
+	broken := map[string]bool{"handler-load": true, "client": true} // the probe fails with whatever clients need
+	for _, b := range slices.Concat(bentGates, bentPoints) {
+		broken[b.point] = true
+	}
+	for _, v := range conform(t, 0, bend(t, "tcp")).Points {
+		if v.Verdict == conformance.Skip && v.ID != "handler-load" {
+			t.Errorf("%s is skipped: %s", v.ID, v.Seen)
+		}
+		if !broken[v.ID] {
+			t.Errorf("no bent plugin breaks %s", v.ID)
+		}
+	}
+}
+
+// bentPatience is for points that fail when their time is up.
+const bentPatience = 30 * time.Second
+
+func failsOnly(t *testing.T, plugin string, points []string, ways ...string) {
+	t.Helper()
+	code := 1
+	if points[0] == "describe" || points[0] == "settings" {
+		code = 78
+	}
+	for _, v := range conform(t, code, bend(t, plugin, ways...), "--timeout", bentPatience.String(), "--parallel", "16").Points {
+		if failed := v.Verdict == conformance.Fail; failed != slices.Contains(points, v.ID) {
+			t.Errorf("%s: %s: %s", v.ID, v.Verdict, v.Seen)
+		}
+		if v.Seen == "" {
+			t.Errorf("%s: %s without a word", v.ID, v.Verdict)
+		}
+	}
+}
+
+// bend makes a bent plugin, and says where.
+func bend(t *testing.T, plugin string, ways ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "antano-service-"+plugin)
+	err := errors.Join(os.Symlink(testserver.PluginPath(binDir, plugin), filepath.Join(dir, "real")),
+		os.Symlink(filepath.Join(binDir, "bent"), path), os.WriteFile(filepath.Join(dir, "bends"), []byte(strings.Join(ways, "\n")), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -93,3 +93,9 @@ type configError struct{ error }
 
 func (e configError) Unwrap() error        { return e.error }
 func (e configError) Is(target error) bool { return target == manager.ErrConfig }
+
+// usageError marks err as one about the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error        { return e.error }
+func (e usageError) Is(target error) bool { return target == manager.ErrUsage }

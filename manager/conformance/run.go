@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +28,7 @@ type Options struct {
 	// on its stdin and stdout; ANTANO_ADDRESS and ANTANO_ENDPOINT say where the service is.
 	// "none": the points that need clients are skipped.
 	Client   string
+	Points   []string      // ids of those to try, beside what they stand on; nil is all
 	Timeout  time.Duration // of each point; 0 is 30 s
 	Parallel int           // points at a time; 0 is twice the number of CPUs
 	// OnVerdict is told of each point as it ends, one at a time; may be nil.
@@ -42,10 +44,15 @@ const defaultTimeout = 30 * time.Second
 var defaultMessage = json.RawMessage(`"hello from antano plugin test"`)
 
 // Run tries every point and returns what was seen. It blocks until then, leaves nothing
-// behind, and is safe for concurrent use. The error, which wraps manager.ErrConfig, says
-// that nothing could be tried: there is no such plugin, or its row of Params is wrong. When ctx
+// behind, and is safe for concurrent use. The error, which wraps manager.ErrConfig or
+// ErrUsage, says that nothing could be tried: there is no such plugin, its row of Params is wrong. When ctx
 // ends, so do the points, and its error is returned.
 func Run(ctx context.Context, o Options) (*Report, error) {
+	for _, id := range o.Points {
+		if !slices.Contains(order, id) {
+			return nil, usageError{fmt.Errorf("there is no point %q; the points are %s", id, strings.Join(order, ", "))}
+		}
+	}
 	path, err := filepath.Abs(o.Path)
 	if err != nil {
 		return nil, err
@@ -110,7 +117,7 @@ func (r *run) all(ctx context.Context) error {
 		r.report.Description = nil
 	}
 	if failed != "" {
-		for _, p := range append([]point.Point{point.Probe}, point.Points...) {
+		for _, p := range r.wanted(append([]point.Point{point.Probe}, point.Points...)) {
 			r.gate(ctx, p, failed)
 		}
 		return nil
@@ -118,6 +125,11 @@ func (r *run) all(ctx context.Context) error {
 	r.probe(ctx)
 	r.rest(ctx)
 	return nil
+}
+
+// wanted are those of the points that are asked for.
+func (r *run) wanted(points []point.Point) []point.Point {
+	return slices.DeleteFunc(slices.Clone(points), func(p point.Point) bool { return r.o.Points != nil && !slices.Contains(r.o.Points, p.ID) })
 }
 
 // gate tries a point, unless one that it stands on has failed.
@@ -157,7 +169,7 @@ func (r *run) rest(ctx context.Context) {
 	}
 	slots := make(chan struct{}, n)
 	var wg sync.WaitGroup
-	for _, p := range point.Points {
+	for _, p := range r.wanted(point.Points) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()

@@ -141,6 +141,11 @@ func (t *trial) drainDeadline() error {
 	if err := t.drain(p, quiet).wait(); err != nil {
 		return fmt.Errorf("drain with a deadline of %v, while an answer is owed that does not come: %w", quiet, err)
 	}
+	ctx, cancel := t.within(quiet)
+	defer cancel()
+	if o, err := c.Receive(ctx); err == nil && o.Text("code") == "timeout" {
+		return fmt.Errorf("drain with a deadline of %v waited until the client was told timeout; end it at the deadline", quiet)
+	}
 	return nil
 }
 

@@ -164,19 +164,29 @@ func (s *Starting) Wait(ctx context.Context) error {
 	}
 }
 
-// Meet waits for the relay link of the process, which has to come before Start is
-// answered.
+// lateLink is how long the relay link may come after the answer to Start, for somebody
+// who wants to say what is wrong then.
+const lateLink = time.Second
+
+// Meet waits for the relay link of the process.
 func (p *Process) Meet(ctx context.Context, s *Starting) (*script.Link, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
 		select {
 		case <-s.done:
-			err := s.err
-			if err == nil {
-				err = errors.New("the answer to Start came before")
-			}
-			cancel(err)
+		case <-ctx.Done():
+			return
+		}
+		if s.err != nil {
+			cancel(s.err)
+			return
+		}
+		timer := time.NewTimer(lateLink)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel(errors.New("the answer to Start came without it"))
 		case <-ctx.Done():
 		}
 	}()

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/antano/antano/shared"
 )
 
 // TestPluginsThatCannotBeUsed has `validate` and `run` look at plugins that fail
@@ -260,4 +262,56 @@ func TestGrandchild(t *testing.T) {
 	if took := time.Since(began); took > 4*time.Second {
 		t.Errorf("a grandchild held up the stop for %s", took)
 	}
+}
+
+// TestGossip has a process send 16 000 messages as fast as it can.
+func TestGossip(t *testing.T) {
+	t.Parallel()
+	m := startMisfit(t, "gossip")
+	m.othersServe()
+	m.logged("the gossip is over")
+	m.othersServe()
+	if p := m.service("bad").Processes[0]; p.State != "ready" || p.Generation != 1 {
+		t.Errorf("the gossiping process is %s in generation %d", p.State, p.Generation)
+	}
+}
+
+// TestForger sends in the name of a client of another process, and pauses it, and says
+// that it is a member of a group: nothing comes of it but a count.
+func TestForger(t *testing.T) {
+	t.Parallel()
+	m := startMisfit(t, "forger")
+	victim := dial(t, "tcp", m.service("tcp").Address)
+	id := victim.whoami()
+	m.c.send(fmt.Sprintf(`{"entity":"service","entity_id":9,"process_id":2,"message":{"do":"forge","To":{"entity":"client","entity_id":%s}},"id":1}`, id))
+	m.c.receive().want(t, "type", "receipt", "delivered", "1")
+	eventually(t, "both forgeries are counted", func() bool { return m.service("bad").Processes[0].Drops["denied"] == 2 })
+	// A member would get the first of these, and a forgery would be there before.
+	m.c.ask(`{"entity":"room","entity_id":7,"message":"to members","id":2}`).want(t, "code", "no_such_entity")
+	m.c.ask(fmt.Sprintf(`{"entity":"client","entity_id":%s,"message":"honest","id":3}`, id)).want(t, "type", "receipt")
+	victim.receive().want(t, "message", "honest")
+	m.othersServe()
+	if p := m.service("bad").Processes[0]; p.State != "ready" || p.Generation != 1 {
+		t.Errorf("the forger is %s in generation %d", p.State, p.Generation)
+	}
+}
+
+// TestLiar describes a handler, clients and a handover, and has none of them: who relies on it is
+// told so, and it can be replaced and stopped.
+func TestLiar(t *testing.T) {
+	t.Parallel()
+	params := strings.NewReplacer("settings: {file: RUNTIME.pid}", "host: 127.0.0.1, port: 0").Replace(fmt.Sprintf(beside, "liar"))
+	s := start(t, params, pluginDirs(t, "liar")...)
+	c := dial(t, "tcp", s.service("tcp").Address)
+	c.ask(`{"entity":"service","entity_id":9,"message":1,"id":1}`).want(t, "type", "error", "code", "unsupported")
+	c.ask(fmt.Sprintf(`{"entity":"client","entity_id":%d,"message":1,"id":2}`, shared.NewClientID(1, 2, 1))).want(t, "type", "error", "code", "no_such_entity")
+	if _, errs, code := s.antano("restart", "bad"); code != 0 {
+		t.Errorf("restart: exit %d\n%s", code, errs)
+	}
+	for _, p := range s.service("bad").Processes {
+		if p.State != "ready" || p.Generation != 2 {
+			t.Errorf("process %d is %s in generation %d", p.ProcessID, p.State, p.Generation)
+		}
+	}
+	c.ask(`{"type":"ping","id":3}`).want(t, "type", "pong")
 }

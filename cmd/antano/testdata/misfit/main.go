@@ -37,6 +37,10 @@ func main() {
 		}})})
 		return
 	}
+	if m.kind == "liar" {
+		plugin.Serve(liar{m.kind})
+		return
+	}
 	plugin.Serve(m)
 }
 
@@ -90,6 +94,8 @@ func (m *misfit) Start(_ context.Context, host plugin.Host) error {
 		return plugin.ConfigError(errors.New("settings: the moon is not full"))
 	case "flood":
 		go flood()
+	case "gossip":
+		go m.gossip()
 	case "endless":
 		go func() {
 			for {
@@ -174,17 +180,12 @@ func noise() {
 
 // speakNonsense writes into the relay link that the SDK opened.
 func speakNonsense() error {
-	for fd := 3; fd < 1024; fd++ {
-		peer, err := syscall.Getpeername(fd)
-		if err != nil {
-			continue
-		}
-		if a, ok := peer.(*syscall.SockaddrUnix); ok && strings.HasSuffix(a.Name, "/relay.sock") {
-			_, err := syscall.Write(fd, []byte("\x00\x00\x00\x05nonsense and more of it"))
-			return err
-		}
+	fd, err := relayLink()
+	if err != nil {
+		return err
 	}
-	return errors.New("there is no relay link")
+	_, err = syscall.Write(fd, []byte("\x00\x00\x00\x05nonsense and more of it"))
+	return err
 }
 
 // fork leaves a child outside of the process group that holds both outputs, and its
@@ -264,6 +265,8 @@ func (m *misfit) OnReceivedMessage(ctx context.Context, msg *shared.Message) (an
 	case "fail":
 		code, _ := shared.ParseCode(o.Code)
 		return nil, shared.Errorf(code, "failed as ordered")
+	case "forge":
+		return nil, forge(o.To.ID)
 	case "wait":
 		select {
 		case <-time.After(time.Duration(o.MS) * time.Millisecond):

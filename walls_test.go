@@ -90,7 +90,7 @@ func check(s *source, imported string) string {
 		}
 		may := w.ours
 		if w.folder == "manager/internal" {
-			may = []string{"shared/...", "manager/internal/event", concern(s.folder) + "/..."}
+			may = []string{"shared/...", "manager/internal/event", "manager/internal/executable", concern(s.folder) + "/..."}
 		}
 		if s.test && s.folder == "cmd/antano" {
 			may = append(slices.Clone(may), commandTestsMay...)

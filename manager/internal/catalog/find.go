@@ -11,8 +11,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 
+	"github.com/antano/antano/manager/internal/executable"
 	"github.com/antano/antano/shared"
 )
 
@@ -135,29 +135,18 @@ func reason(err error) error {
 // check says what would keep the kernel from executing path.
 func check(path string) error {
 	info, err := os.Stat(path)
-	switch {
-	case err != nil:
+	if err == nil {
+		err = executable.Check(path, info)
+	}
+	if err != nil {
 		return err
-	case info.IsDir():
-		return fmt.Errorf("%s is a directory", path)
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is not a regular file (%v)", path, info.Mode())
-	case info.Mode().Perm()&0o111 == 0:
-		return fmt.Errorf("%s is not executable (mode %04o, owner %s), chmod +x it", path, info.Mode().Perm(), owner(info))
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("%s cannot be read (mode %04o, owner %s)", path, info.Mode().Perm(), owner(info))
+		return fmt.Errorf("%s cannot be read (%s)", path, executable.Access(info))
 	}
 	defer f.Close()
 	return checkFormat(path, f)
-}
-
-func owner(info fs.FileInfo) string {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return fmt.Sprintf("%d:%d", st.Uid, st.Gid)
-	}
-	return "unknown"
 }
 
 // machines are what this build's kernel runs without help.

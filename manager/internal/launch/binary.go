@@ -10,9 +10,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/antano/antano/manager/internal/executable"
 )
 
 // execFunc forks a child that executes path and has files as 0, 1, 2 and so on.
@@ -32,7 +33,11 @@ func withBinary(spec *Spec, fds []uintptr, exec execFunc) error {
 		defer f.Close()
 		file = f
 	}
-	if err := checkBinary(spec.Path, file); err != nil {
+	info, err := file.Stat()
+	if err == nil {
+		err = executable.Check(spec.Path, info)
+	}
+	if err != nil {
 		return err
 	}
 	if isScript(file) {
@@ -78,37 +83,13 @@ func isScript(file *os.File) bool {
 	return err == nil && string(head[:]) == "#!"
 }
 
-// checkBinary says what the kernel would only call a permission denied.
-func checkBinary(path string, file *os.File) error {
-	info, err := file.Stat()
-	switch {
-	case err != nil:
-		return err
-	case info.IsDir():
-		return fmt.Errorf("%s is a directory, a plugin is an executable file", path)
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is not a regular file (%v)", path, info.Mode())
-	case info.Mode().Perm()&0o111 == 0:
-		return fmt.Errorf("%s is not executable (%s); chmod +x it", path, describeMode(info))
-	}
-	return nil
-}
-
-func describeMode(info fs.FileInfo) string {
-	owner := "unknown owner"
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		owner = fmt.Sprintf("owner %d:%d", st.Uid, st.Gid)
-	}
-	return fmt.Sprintf("mode %04o, %s", info.Mode().Perm(), owner)
-}
-
 func explainOpen(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("there is no such file; build it or name another directory: %w", err)
 	case errors.Is(err, fs.ErrPermission):
 		if info, serr := os.Stat(path); serr == nil {
-			return fmt.Errorf("it cannot be read (%s) by uid %d: %w", describeMode(info), os.Geteuid(), err)
+			return fmt.Errorf("it cannot be read (%s) by uid %d: %w", executable.Access(info), os.Geteuid(), err)
 		}
 	}
 	return err
@@ -128,7 +109,7 @@ func explainExec(spec *Spec, file *os.File, err error) error {
 	case errors.Is(err, unix.EACCES):
 		mode := "unknown mode"
 		if info, serr := file.Stat(); serr == nil {
-			mode = describeMode(info)
+			mode = executable.Access(info)
 		}
 		return fmt.Errorf("uid %d may not execute %s (%s), or it is on a file system mounted noexec: %w", spec.Execution.uid(), path, mode, err)
 	case errors.Is(err, unix.ETXTBSY):

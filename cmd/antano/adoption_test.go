@@ -28,9 +28,7 @@ timeouts: {start: 60s}
 		defer c.Close()
 		sources = append(sources, c)
 	}
-	if n := answered(t, sources); n != len(sources) {
-		t.Fatalf("%d of %d sources are answered before the kill", n, len(sources))
-	}
+	eventually(t, "everybody is answered before the kill", func() bool { return answered(t, sources) == len(sources) })
 	for _, p := range s.service("udp").Processes {
 		if p.MessagesIn == 0 {
 			t.Fatalf("process %d has none of 64 sources", p.ProcessID)

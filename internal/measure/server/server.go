@@ -24,7 +24,7 @@ import (
 )
 
 // Patience bounds every wait for a server.
-const Patience = 20 * time.Second
+const Patience = time.Minute
 
 // Config says what to run.
 type Config struct {

@@ -76,6 +76,7 @@ func TestLossIsSeen(t *testing.T) {
 		{"with the manager", func(r *result) { r.WithManager = 1 }, false},
 		{"connections broken", func(r *result) { r.Losses.Broken = 1 }, true},
 		{"descriptors", func(r *result) { r.Grown = 1 }, false},
+		{"goroutines", func(r *result) { r.Goroutines = spareGoroutines + 1 }, false},
 		{"leftovers", func(r *result) { r.Leftovers = []string{"x"} }, false},
 		{"unexpected", func(r *result) { r.Unexpected = []string{"x"} }, false},
 		{"nothing was sent", func(r *result) { r.Sent = 0 }, false},

@@ -26,6 +26,7 @@ type result struct {
 	Replaced      time.Duration  `json:"replaced_ns"`
 	ReplacedWorst time.Duration  `json:"replaced_worst_ns"`
 	Grown         int            `json:"descriptors_grown"` // of the manager
+	Goroutines    int            `json:"goroutines_grown"`
 	Leftovers     []string       `json:"leftovers,omitempty"`
 	Unmet         []string       `json:"unmet,omitempty"` // bars
 }
@@ -35,6 +36,8 @@ const (
 	maxStall = 50 * time.Millisecond
 	// maxTakeover is the bar for all when a successor takes over, from its start if there was none.
 	maxTakeover = 250 * time.Millisecond
+	// spareGoroutines is how many more the manager may have than before, for what passes.
+	spareGoroutines = 5
 )
 
 // judge notes the bars that are not met.
@@ -55,6 +58,7 @@ func (r *result) judge(f fault, strict bool) {
 	bar(f.manager || r.WithManager == 0, "%d lost with the manager", r.WithManager)
 	bar(!f.planned || r.Losses.Broken == 0, "%d connections broken by a planned operation", r.Losses.Broken)
 	bar(r.Grown <= 0, "the manager has %d descriptors more than before", r.Grown)
+	bar(r.Goroutines <= spareGoroutines, "the manager has %d goroutines more than before", r.Goroutines)
 	bar(len(r.Leftovers) == 0, "leftovers: %q", r.Leftovers)
 	bar(len(r.Unexpected) == 0, "unexpected: %q", r.Unexpected)
 	bar(r.Sent > 0 && r.Repeats > 0, "nothing was sent or done")

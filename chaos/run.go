@@ -33,7 +33,7 @@ type run struct {
 	down      []load.Span     // when there was no manager
 	logs      []string        // of managers that are gone
 	drops     drops
-	files     int // descriptors of the manager before the load
+	before    footprint
 }
 
 const (
@@ -86,7 +86,8 @@ func disturb(ctx context.Context, f fault, o options) (res result, err error) {
 	}
 	r.settle(ctx, &res)
 	r.fleet.Stop()
-	res.Grown = r.grown(ctx)
+	more := r.grown(ctx)
+	res.Grown, res.Goroutines = more.descriptors, more.goroutines
 	res.Leftovers = r.stop()
 	res.judge(f, o.strict)
 	return res, nil
@@ -100,7 +101,7 @@ func (r *run) start(ctx context.Context) error {
 	for _, s := range st.Services {
 		r.addresses[s.Name] = s.Address
 	}
-	r.files = descriptors(r.server.PID())
+	r.before = footprint{descriptors(r.server.PID()), st.Goroutines}
 	t := r.fault.traffic
 	if t.ids == 0 {
 		t.ids = 0.5
@@ -169,11 +170,19 @@ func (r *run) settle(ctx context.Context, res *result) {
 	}
 }
 
-// grown is how many descriptors more the manager has than before the load, once it has
-// had time to close them.
-func (r *run) grown(ctx context.Context) (more int) {
+// footprint is what the manager has open.
+type footprint struct{ descriptors, goroutines int }
+
+// grown is how much more the manager has than before the load, once it has had time to
+// end it.
+func (r *run) grown(ctx context.Context) (more footprint) {
 	for deadline := time.Now().Add(quiet); time.Now().Before(deadline) && ctx.Err() == nil; pollAgain() {
-		if more = descriptors(r.server.PID()) - r.files; more <= 0 {
+		st, err := r.server.Status()
+		if err != nil {
+			continue
+		}
+		more = footprint{descriptors(r.server.PID()) - r.before.descriptors, st.Goroutines - r.before.goroutines}
+		if more.descriptors <= 0 && more.goroutines <= spareGoroutines {
 			break
 		}
 	}

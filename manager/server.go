@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -361,7 +362,7 @@ func (s *Server) closeServices() {
 // Status is the server at this moment. Safe for concurrent use.
 func (s *Server) Status() Status {
 	now := time.Now()
-	st := Status{ServerID: s.plan.ServerID, PID: os.Getpid(), Version: s.cfg.Version, State: "starting", UptimeS: now.Sub(s.started).Seconds()}
+	st := Status{ServerID: s.plan.ServerID, PID: os.Getpid(), Version: s.cfg.Version, State: "starting", UptimeS: now.Sub(s.started).Seconds(), Goroutines: runtime.NumGoroutine()}
 	switch {
 	case s.draining.Load():
 		st.State = "draining"

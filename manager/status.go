@@ -10,12 +10,14 @@ import (
 // Status is a server as `antano status --json` shows it. Fields are only ever
 // added. Source: docs/control.md.
 type Status struct {
-	ServerID int             `json:"server_id"`
-	PID      int             `json:"pid"`
-	Version  string          `json:"version"`
-	State    string          `json:"state"` // starting, ready, draining
-	UptimeS  float64         `json:"uptime_s"`
-	Services []ServiceStatus `json:"services"`
+	ServerID int     `json:"server_id"`
+	PID      int     `json:"pid"`
+	Version  string  `json:"version"`
+	State    string  `json:"state"` // starting, ready, draining
+	UptimeS  float64 `json:"uptime_s"`
+	// Goroutines are those of the manager: about as many whenever the same runs.
+	Goroutines int             `json:"goroutines"`
+	Services   []ServiceStatus `json:"services"`
 }
 
 // ServiceStatus is one service, the internal one (id 0) included.

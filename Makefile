@@ -17,7 +17,7 @@ RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 GOFMT = "$$($(GO) env GOROOT)/bin/gofmt"
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test format vet lint walls generated unit fuzz generate bench chaos clean
+.PHONY: help build run test format vet lint walls generated unit fuzz generate bench chaos screenshot clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench: build ## measure antano beside its peers, rewrite docs/benchmarks.md (ROU
 
 chaos: ## disturb servers under load and keep books (FAULT=sigkill,… DURATION=10s SEED=1 JSON=file)
 	$(GO) run ./chaos -fault '$(FAULT)' -duration $(DURATION) -seed $(SEED) -json '$(JSON)'
+
+screenshot: ## take docs/examples/chat/chat.png anew (needs chromium and chromedriver)
+	SCREENSHOT=$(CURDIR)/docs/examples/chat/chat.png $(GO) test -count 1 -run TestChatExample ./cmd/antano
 
 clean: ## remove what was built
 	rm -rf bin

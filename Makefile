@@ -55,7 +55,7 @@ unit: ## all tests, with the race detector where there is a C compiler
 	$(if $(RACE),,@echo "no C compiler: testing without the race detector (apt-get install gcc libc6-dev)")
 	$(GO) test $(RACE) -timeout 25m ./...
 	cd bench && $(GO) test ./...
-	$(if $(RACE),$(GO) test -run 'StayFlat|Alloc|Memory' ./manager/internal/launch ./manager/internal/relay ./plugin/format ./plugin/socket ./shared/wire # what the race detector's own memory hides)
+	$(if $(RACE),$(GO) test -run 'StayFlat|Alloc|Memory' ./manager/internal/launch ./manager/internal/relay ./plugin/format ./plugin/internal/hub ./plugin/socket ./shared/wire # what the race detector's own memory hides)
 
 fuzz: ## run every fuzz target for FUZZTIME each
 	tools/fuzz $(FUZZTIME)

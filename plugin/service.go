@@ -189,7 +189,8 @@ type Writer interface {
 	// of them the transport accepted. With wait false it must not block and returns
 	// ErrWouldBlock when it stopped early; with wait true it blocks until all is
 	// out. An *shared.Error refuses the message at which it stopped, and the next
-	// call starts behind it; any other error ends the client.
+	// call starts behind it; any other error ends the client. The messages are neither
+	// changed nor looked at after Write has returned: their memory is used again.
 	Write(messages [][]byte, wait bool) (n int, err error)
 	// Close ends the connection, and a Write that waits.
 	Close() error

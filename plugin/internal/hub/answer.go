@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"sync"
 	"time"
 
 	"github.com/antano/antano/plugin/format"
@@ -73,20 +74,28 @@ func receiptOf(r *wire.Result) shared.Receipt {
 }
 
 // answer queues what build makes of the client's format.
-func (c *Client) answer(build func(f shared.FormatID) []byte) {
+func (c *Client) answer(build func(dst []byte, f shared.FormatID) []byte) {
 	if c.w == nil || !c.ep.answers() {
 		return
 	}
-	framed, code := c.ep.frame(build(c.ep.cfg.FormatOut))
-	if code == shared.CodeNone {
-		p := c.hub.newPayload(framed)
+	object := objects.Get().(*[]byte)
+	defer objects.Put(object)
+	*object = build((*object)[:0], c.ep.cfg.FormatOut)
+	code := shared.CodeNone
+	if p, refused := c.ep.frame(*object); refused != nil {
+		code = refused.Code
+	} else {
 		code = c.put(item{p: p}, classAnswer, 0)
 		c.hub.release(p)
 	}
+	keepSmall(object)
 	if code != shared.CodeNone {
 		c.hub.page.Drop(code, 1)
 	}
 }
+
+// objects are what answers are built in.
+var objects = sync.Pool{New: func() any { return new([]byte) }}
 
 // answerResult sends the receipt or error for the message with this id.
 func (c *Client) answerResult(id []byte, r *wire.Result) {
@@ -94,15 +103,15 @@ func (c *Client) answerResult(id []byte, r *wire.Result) {
 		c.answerError(id, worst(r))
 		return
 	}
-	c.answer(func(f shared.FormatID) []byte { return format.AppendReceipt(nil, f, id, receiptOf(r)) })
+	c.answer(func(dst []byte, f shared.FormatID) []byte { return format.AppendReceipt(dst, f, id, receiptOf(r)) })
 }
 
 func (c *Client) answerJoined(id []byte, to shared.Address) {
-	c.answer(func(f shared.FormatID) []byte { return format.AppendJoined(nil, f, id, to) })
+	c.answer(func(dst []byte, f shared.FormatID) []byte { return format.AppendJoined(dst, f, id, to) })
 }
 
 func (c *Client) answerLeft(id []byte, to shared.Address) {
-	c.answer(func(f shared.FormatID) []byte { return format.AppendLeft(nil, f, id, to) })
+	c.answer(func(dst []byte, f shared.FormatID) []byte { return format.AppendLeft(dst, f, id, to) })
 }
 
 // answerError sends an error; without an id only if the code is told anyway and the
@@ -111,7 +120,7 @@ func (c *Client) answerError(id []byte, e *shared.Error) {
 	if len(id) == 0 && (!toldAnyway(e.Code) || !c.mayHearError()) {
 		return
 	}
-	c.answer(func(f shared.FormatID) []byte { return format.AppendError(nil, f, id, e) })
+	c.answer(func(dst []byte, f shared.FormatID) []byte { return format.AppendError(dst, f, id, e) })
 }
 
 // mayHearError counts an error without an id towards a datagram source, so that we

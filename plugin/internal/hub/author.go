@@ -47,10 +47,19 @@ func (h *Hub) Go(f func()) bool {
 // Recovered is deferred around calls of the author's code: a panic there is logged with its
 // stack, counted, and becomes err, unless that is nil.
 func (h *Hub) Recovered(where string, err *error, about ...any) {
-	v := recover()
-	if v == nil {
-		return
+	if v := recover(); v != nil {
+		h.panicked(where, v, err, about...)
 	}
+}
+
+// recovered is Recovered for what the Writer of a client does.
+func (c *Client) recovered(where string, err *error) {
+	if v := recover(); v != nil {
+		c.hub.panicked(where, v, err, "client", uint64(c.id), "address", c.address)
+	}
+}
+
+func (h *Hub) panicked(where string, v any, err *error, about ...any) {
 	h.log.Error(where+" panicked", append(about, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))...)
 	h.Count(panics, 1)
 	if err != nil {

@@ -37,7 +37,7 @@ func (nowhere) Write(messages [][]byte, _ bool) (n int, err error) {
 }
 func (nowhere) Close() error { return nil }
 
-func benchHub(b *testing.B) *Hub {
+func benchHub(b testing.TB) *Hub {
 	b.Helper()
 	h := New(Config{
 		Identity: shared.Identity{ServerID: serverID, ServiceID: serviceID, ProcessID: processID},
@@ -48,7 +48,7 @@ func benchHub(b *testing.B) *Hub {
 	return h
 }
 
-func benchEndpoint(b *testing.B, h *Hub) *Endpoint {
+func benchEndpoint(b testing.TB, h *Hub) *Endpoint {
 	b.Helper()
 	e, err := h.NewEndpoint(EndpointConfig{Frame: line})
 	if err != nil {
@@ -57,7 +57,7 @@ func benchEndpoint(b *testing.B, h *Hub) *Endpoint {
 	return e
 }
 
-func benchClient(b *testing.B, e *Endpoint) *Client {
+func benchClient(b testing.TB, e *Endpoint) *Client {
 	b.Helper()
 	c, err := e.Connect("bench", nowhere{})
 	if err != nil {

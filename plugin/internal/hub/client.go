@@ -116,6 +116,6 @@ func (c *Client) end(cause error) {
 }
 
 func (c *Client) closeWriter() {
-	defer c.hub.Recovered("Writer.Close", nil, "client", uint64(c.id), "address", c.address)
+	defer c.recovered("Writer.Close", nil)
 	c.w.Close()
 }

@@ -40,13 +40,12 @@ func (h *Hub) toClient(m *wire.Message) {
 		h.failed(o, sender(m), shared.CodeNoSuchEntity)
 		return
 	}
-	framed, code := c.ep.build(m)
+	p, code := c.ep.build(m)
 	if code == shared.CodeNone {
 		class := classCopy
 		if m.Flags&wire.FlagStream != 0 {
 			class = classDirect
 		}
-		p := h.newPayload(framed)
 		code = c.put(item{p: p, owed: o, from: sender(m)}, class, m.FromProcess)
 		h.release(p)
 	}
@@ -84,8 +83,7 @@ type fanOut struct {
 // toGroup queues one copy for each member here. The message is converted and framed
 // once for each endpoint.
 func (h *Hub) toGroup(m *wire.Message) {
-	var room [2]built
-	f := fanOut{m: m, owed: h.owe(m.Token), made: room[:0]}
+	f := fanOut{m: m, owed: h.owe(m.Token), made: h.made[:0]}
 	h.groups.mu.RLock()
 	if g := h.groups.m[groupKey{string(m.Entity), m.EntityID}]; g != nil {
 		for _, m := range g.members {
@@ -112,6 +110,8 @@ func (h *Hub) toGroup(m *wire.Message) {
 			h.release(b.p)
 		}
 	}
+	clear(f.made)
+	h.made = f.made
 	f.owed.close()
 }
 
@@ -131,18 +131,14 @@ func (f *fanOut) built(e *Endpoint) *built {
 			return &f.made[i]
 		}
 	}
-	framed, code := e.build(f.m)
-	b := built{ep: e, code: code}
-	if code == shared.CodeNone {
-		b.p = e.hub.newPayload(framed)
-	}
-	f.made = append(f.made, b)
+	p, code := e.build(f.m)
+	f.made = append(f.made, built{ep: e, p: p, code: code})
 	return &f.made[len(f.made)-1]
 }
 
-// build makes a message of the relay into one for clients of the endpoint. The link's
-// reader alone calls it.
-func (e *Endpoint) build(m *wire.Message) ([]byte, shared.Code) {
+// build makes a message of the relay into one for clients of the endpoint; the caller has
+// the reference. The link's reader alone calls it.
+func (e *Endpoint) build(m *wire.Message) (*payload, shared.Code) {
 	h, value, out := e.hub, m.Value, e.cfg.FormatOut
 	if m.Format != out {
 		var err error
@@ -153,7 +149,7 @@ func (e *Endpoint) build(m *wire.Message) ([]byte, shared.Code) {
 		defer keepSmall(&h.converted)
 	}
 	if out.Bare() {
-		return e.frame(value)
+		return e.framed(value)
 	}
 	var inReplyTo []byte
 	if m.Flags&wire.FlagReply != 0 {
@@ -161,7 +157,15 @@ func (e *Endpoint) build(m *wire.Message) ([]byte, shared.Code) {
 	}
 	h.object = format.AppendMessage(h.object[:0], out, to(m), from(m), inReplyTo, value)
 	defer keepSmall(&h.object)
-	return e.frame(h.object)
+	return e.framed(h.object)
+}
+
+func (e *Endpoint) framed(message []byte) (*payload, shared.Code) {
+	p, refused := e.frame(message)
+	if refused != nil {
+		return nil, refused.Code
+	}
+	return p, shared.CodeNone
 }
 
 // keepSmall drops a buffer that one large message has made large.

@@ -43,31 +43,29 @@ func (h *Hub) NewEndpoint(cfg EndpointConfig) (*Endpoint, error) {
 // answers reports whether clients get receipts and errors.
 func (e *Endpoint) answers() bool { return !e.cfg.FormatIn.Bare() && !e.cfg.FormatOut.Bare() }
 
-// frame puts payload into the form that goes over the wire. payload is not kept.
-func (e *Endpoint) frame(payload []byte) ([]byte, shared.Code) {
-	framed, refused := e.frameOrSay(payload)
-	if refused != nil {
-		return nil, refused.Code
-	}
-	return framed, shared.CodeNone
-}
-
-// frameOrSay is frame, and says why it refuses.
-func (e *Endpoint) frameOrSay(payload []byte) ([]byte, *shared.Error) {
-	framed := make([]byte, 0, len(payload)+8)
+// frame puts a message into the form that goes over the wire. It is not kept; the
+// caller has the reference to what is returned.
+func (e *Endpoint) frame(message []byte) (*payload, *shared.Error) {
+	p := roomy(len(message) + frameRoom)
 	if e.cfg.Frame == nil {
-		framed = append(framed, payload...)
+		p.data = append(p.data, message...)
 	} else {
-		var err error
-		if framed, err = e.callFrame(framed, payload); err != nil {
+		framed, err := e.callFrame(p.data, message)
+		if err != nil {
+			recycle(p)
 			return nil, &shared.Error{Code: codeOf(err), Text: textOf(err)}
 		}
+		p.data = framed
 	}
-	if most := e.cfg.MaxFrame; most > 0 && len(framed) > most {
-		return nil, shared.Errorf(shared.CodeTooLarge, "the message takes %d bytes and the transport carries %d: send less", len(framed), most)
+	if size, most := len(p.data), e.cfg.MaxFrame; most > 0 && size > most {
+		recycle(p)
+		return nil, shared.Errorf(shared.CodeTooLarge, "the message takes %d bytes and the transport carries %d: send less", size, most)
 	}
-	return framed, nil
+	return e.hub.charge(p), nil
 }
+
+// frameRoom is what a frame has beside its message, where that is known to be little.
+const frameRoom = 8
 
 func (e *Endpoint) callFrame(dst, payload []byte) (framed []byte, err error) {
 	defer e.hub.Recovered("EndpointConfig.Frame", &err)

@@ -75,6 +75,7 @@ type Hub struct {
 	// For the link's reader alone.
 	dirty             []*Client // with output
 	object, converted []byte    // what build is making
+	made              []built   // of one group message, for each endpoint
 
 	queued atomic.Int64 // bytes in all output and handler queues
 	items  atomic.Int64 // messages in all output queues

@@ -1,31 +1,6 @@
 package hub
 
-import (
-	"sync/atomic"
-
-	"github.com/antano/antano/shared/wire"
-)
-
-// payload is one framed message, shared by all clients that it is queued for.
-type payload struct {
-	data []byte
-	refs atomic.Int32
-}
-
-// newPayload counts data into the process-wide bound until the last reference is
-// released; the caller has the first.
-func (h *Hub) newPayload(data []byte) *payload {
-	p := &payload{data: data}
-	p.refs.Store(1)
-	h.queued.Add(int64(len(data)))
-	return p
-}
-
-func (h *Hub) release(p *payload) {
-	if p.refs.Add(-1) == 0 {
-		h.queued.Add(-int64(len(p.data)))
-	}
-}
+import "github.com/antano/antano/shared/wire"
 
 // source is who is told when a message without a token is refused.
 type source struct {

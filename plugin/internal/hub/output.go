@@ -82,7 +82,7 @@ func (c *Client) callWrite(messages [][]byte, wait bool) (n int, err error) {
 			n, err = 0, fmt.Errorf("write to the client: %v", panicked)
 		}
 	}()
-	defer c.hub.Recovered("Writer.Write", &panicked, "client", uint64(c.id), "address", c.address)
+	defer c.recovered("Writer.Write", &panicked)
 	return c.w.Write(messages, wait)
 }
 

@@ -124,10 +124,10 @@ func (c *Client) obey(r *reception, f shared.FormatID) (taken bool) {
 	env := &r.env
 	switch env.Type {
 	case format.TypePing:
-		c.answer(func(out shared.FormatID) []byte { return format.AppendPong(nil, out, env.ID) })
+		c.answer(func(dst []byte, out shared.FormatID) []byte { return format.AppendPong(dst, out, env.ID) })
 	case format.TypeWhoami:
-		c.answer(func(out shared.FormatID) []byte {
-			return format.AppendClient(nil, out, env.ID, c.id, c.hub.cfg.Identity)
+		c.answer(func(dst []byte, out shared.FormatID) []byte {
+			return format.AppendClient(dst, out, env.ID, c.id, c.hub.cfg.Identity)
 		})
 	case format.TypeJoin, format.TypeLeave:
 		c.member(env)
@@ -226,12 +226,11 @@ func processOf(id int) uint16 {
 
 // Send frames message and queues it for this client.
 func (c *Client) Send(message []byte) error {
-	framed, refused := c.ep.frameOrSay(message)
+	p, refused := c.ep.frame(message)
 	if refused != nil {
 		c.hub.page.Drop(refused.Code, 1)
 		return refused
 	}
-	p := c.hub.newPayload(framed)
 	defer c.hub.release(p)
 	if code := c.put(item{p: p}, classCopy, 0); code != shared.CodeNone {
 		c.hub.page.Drop(code, 1)

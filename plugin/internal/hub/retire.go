@@ -143,7 +143,7 @@ func (c *Client) settle() {
 }
 
 func (c *Client) callUnsent() (n int) {
-	defer c.hub.Recovered("Writer.Unsent", nil, "client", uint64(c.id), "address", c.address)
+	defer c.recovered("Writer.Unsent", nil)
 	if w, ok := c.w.(interface{ Unsent() int }); ok {
 		return w.Unsent()
 	}

@@ -108,7 +108,7 @@ func (s *Server) bequeath(svc *Service, in *inheritance) {
 		i.w.instances[i.half] = i
 		i.w.mu.Unlock()
 		i.watch.Go(i.watchLink)
-		i.w.process.Leave(process.Leaving{Instance: i, Generation: i.gen, StartedAt: h.was.StartedAt})
+		i.w.process.Leave(process.Leaving{Instance: i, Generation: i.gen})
 		s.cfg.Logger.Info("a process of the last manager goes on to drain", "service", svc.plan().Params.Name, "process", i.w.id,
 			"generation", i.gen, "pid", h.was.PID)
 	}

@@ -114,6 +114,8 @@ func (i *instance) watchLink() {
 
 func (i *instance) PID() int { return i.proc.PID() }
 
+func (i *instance) StartedAt() time.Time { return i.proc.StartedAt() }
+
 func (i *instance) Start(ctx context.Context) error {
 	if i.adopted {
 		return i.await(ctx, i.link.Rejoined())

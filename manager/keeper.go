@@ -12,6 +12,7 @@ import (
 	"github.com/antano/antano/manager/internal/event"
 	"github.com/antano/antano/manager/internal/launch"
 	"github.com/antano/antano/manager/internal/params"
+	"github.com/antano/antano/manager/internal/process"
 	"github.com/antano/antano/manager/internal/runtimedir"
 )
 
@@ -117,6 +118,9 @@ func (s *Service) state() runtimedir.StateService {
 				Row: i.row(), Restarts: status.Restarts, Config: fingerprint(i.spec.plan, i.spec.params),
 				Ready:    status.State == event.Ready && status.Ref.Generation == i.gen,
 				Draining: status.State == event.Draining || i.gen < status.Ref.Generation,
+				Beside: slices.ContainsFunc(status.Aside, func(a process.Aside) bool {
+					return a.Ref.Generation == i.gen && i.gen > status.Ref.Generation && a.State == event.Ready
+				}),
 			}
 			if p.StartTime != 0 { // else it has ended already
 				st.Processes = append(st.Processes, p)

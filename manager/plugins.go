@@ -133,6 +133,9 @@ func ask(ctx context.Context, binary *catalog.Binary, serviceType string, e exec
 		return shared.Description{}, err
 	}
 	d, err := p.Describe(ctx)
+	if errors.Is(err, launch.ErrTimeout) {
+		err = fmt.Errorf("%w: it has not said within %s what it is; Describe must not block: mend the plugin, or take its rows away", err, describeTimeout)
+	}
 	if err = errors.Join(err, p.Close()); err != nil {
 		err = tap.explain(err)
 	}

@@ -64,6 +64,11 @@ func (r *reloading) bind(changes []change) error {
 			continue // the same address in another way: once the old sockets are closed
 		}
 		group, err := bind(c.row, r.s.given)
+		if svc := r.s.service(id); err != nil && svc != nil && svc.stopped() {
+			r.op.say(svc, "service %s stays stopped, and could not be started now: %v", c.row.Params.Name, err)
+			r.bound[id] = &spec{} // bound when it is started
+			continue
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("service %s: %w", c.row.Params.Name, err))
 			continue

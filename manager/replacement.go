@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,6 +25,10 @@ func (r *replacement) replace(ctx context.Context) error {
 	r.old = r.use(r.next)
 	if err := r.process.Replace(ctx, r.settings(r.next)); err != nil {
 		r.use(r.old)
+		var unready *process.NotReadyError
+		if !errors.As(err, &unready) && ctx.Err() == nil {
+			err = fmt.Errorf("%w; 'antano why %s' shows whether it hangs", err, r.worker)
+		}
 		return err
 	}
 	r.op.sayOf(r.worker, "generation %d serves", r.process.Status().Ref.Generation)
@@ -106,6 +111,11 @@ func (w *worker) stirred() {
 // ready without a break: its senders stay.
 func (w *worker) move(ctx context.Context, from, to process.Instance) (err error) {
 	old, next := from.(*instance), to.(*instance)
+	select {
+	case <-w.service.server.keeper.save(): // a successor asks both who has the clients
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	next.link.SetReady(true)
 	defer func() {
 		if err != nil {

@@ -195,7 +195,7 @@ func (s *Service) vacate(ctx context.Context, op *operation, w *worker, leave fu
 		return nil
 	}
 	if err := s.server.router.Move(ctx, from.link, to.link, relay.Scope{All: true}); err != nil {
-		return fmt.Errorf("the clients of process %s cannot be handed to process %s: %w", w, to.w, err)
+		return fmt.Errorf("the clients of process %s cannot be handed to process %s: %w; 'antano why %s' shows whether one of them hangs", w, to.w, err, w.service.plan().Params.Name)
 	}
 	op.sayOf(w, "its clients are with process %s now", to.w)
 	return nil

@@ -13,6 +13,7 @@ type fate uint8
 const (
 	gone    fate = iota // it has ended, or its number is another's
 	adopt               // it serves on
+	vie                 // it is ready to take the place of another one, or has: see rivals
 	leave               // it goes on to drain, beside the next generation
 	dismiss             // it is drained and stopped, and started anew where it is wanted
 	destroy             // it cannot be asked: it is killed
@@ -23,6 +24,7 @@ type claim struct {
 	alive    bool // the pid is the process that was launched
 	ready    bool // it served, and was not draining
 	draining bool // it did: another generation took over, or it was stopped
+	beside   bool // it was ready to take over
 	planned  bool // its service goes on here, and this process in it
 	held     bool // its service has one that serves, and with it the sockets
 }
@@ -34,6 +36,8 @@ func (c claim) decide() fate {
 	switch {
 	case !c.alive:
 		return gone
+	case c.beside && c.planned:
+		return vie
 	case !c.ready && (!c.draining || c.planned && !c.held):
 		return destroy
 	case !c.ready && c.planned:
@@ -43,6 +47,16 @@ func (c claim) decide() fate {
 	}
 	return adopt
 }
+
+// rivals are a process and the next generation of it, which was ready to take its clients
+// when the manager went: whether it has them nobody noted.
+type rivals struct {
+	oldRejoined, newRejoined bool
+	oldHolds                 bool // client ids: it gives all of them away with its clients
+}
+
+// newServes decides between them.
+func (r rivals) newServes() bool { return r.newRejoined && !(r.oldRejoined && r.oldHolds) }
 
 // succeeds reports whether a row goes on with the sockets of a service of the
 // predecessor.

@@ -23,11 +23,34 @@ func TestDecide(t *testing.T) {
 		{claim{alive: true, draining: true, held: true}, dismiss},
 		{claim{alive: true, draining: true, planned: true}, destroy},
 		{claim{alive: true, draining: true, planned: true, held: true}, leave},
+		{claim{alive: true, beside: true}, destroy},
+		{claim{beside: true, planned: true}, gone},
+		{claim{alive: true, beside: true, planned: true}, vie},
 		{claim{alive: true, ready: true}, dismiss},
 		{claim{alive: true, ready: true, planned: true}, adopt},
 	} {
 		if got := c.decide(); got != c.want {
 			t.Errorf("%+v: %d, want %d", c.claim, got, c.want)
+		}
+	}
+}
+
+// Who serves of two generations between which clients were to move.
+func TestRivals(t *testing.T) {
+	for _, c := range []struct {
+		rivals
+		want bool
+	}{
+		{rivals{}, false},
+		{rivals{oldRejoined: true}, false},
+		{rivals{oldRejoined: true, oldHolds: true}, false},
+		{rivals{newRejoined: true}, true},
+		{rivals{newRejoined: true, oldHolds: true}, true}, // and is gone
+		{rivals{newRejoined: true, oldRejoined: true}, true},
+		{rivals{newRejoined: true, oldRejoined: true, oldHolds: true}, false},
+	} {
+		if got := c.newServes(); got != c.want {
+			t.Errorf("%+v: %v", c.rivals, got)
 		}
 	}
 }

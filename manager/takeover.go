@@ -44,6 +44,7 @@ type inheritance struct {
 	row   PlannedService // that it runs first
 	heirs []*heir
 	left  []*heir         // that drain, one of a process
+	vying []*heir         // that were to take the place of one of heirs
 	group *listener.Group // nil when nobody gave it
 	page  *listener.Page
 
@@ -65,12 +66,14 @@ func (s *Server) expectHeirs() (dismissed []runtimedir.StateProcess, keep map[st
 		in := s.inheritanceFor(st)
 		for _, was := range st.Processes {
 			c := claim{
-				alive: launch.IsRunning(was.PID, was.StartTime), ready: was.Ready, draining: was.Draining,
+				alive: launch.IsRunning(was.PID, was.StartTime), ready: was.Ready, draining: was.Draining, beside: was.Beside,
 				planned: in != nil && !slices.Contains(st.Retired, was.ID), held: serves(st),
 			}
 			switch c.decide() {
 			case adopt:
 				adopted = append(adopted, &adoption{in: in, was: was})
+			case vie:
+				adopted = append(adopted, &adoption{in: in, was: was, vies: true})
 			case leave:
 				if last := len(adopted) - 1; last >= 0 && adopted[last].leaves && adopted[last].was.ID == was.ID {
 					dismissed = append(dismissed, was) // there is no room for two
@@ -101,6 +104,7 @@ type adoption struct {
 	in     *inheritance
 	was    runtimedir.StateProcess
 	leaves bool
+	vies   bool
 
 	heir *heir
 	err  error
@@ -120,10 +124,13 @@ func (s *Server) adoptAll(all []*adoption, keep map[string]bool) {
 			destroyGroup(a.was)
 			continue
 		}
-		if a.leaves {
+		switch {
+		case a.leaves:
 			a.heir.link.Drain()
 			a.in.left = append(a.in.left, a.heir)
-		} else {
+		case a.vies:
+			a.in.vying = append(a.in.vying, a.heir)
+		default:
 			a.in.heirs = append(a.in.heirs, a.heir)
 		}
 		keep[filepath.Base(a.was.Dir)] = true
@@ -195,7 +202,7 @@ func (s *Server) receive(ctx context.Context) {
 		}
 	}
 	for _, in := range s.inherited {
-		for _, h := range in.heirs {
+		for _, h := range slices.Concat(in.heirs, in.vying) {
 			all.Go(func() { await(h, rejoinTime) })
 		}
 		for _, h := range in.left {
@@ -203,6 +210,9 @@ func (s *Server) receive(ctx context.Context) {
 		}
 	}
 	all.Wait()
+	for _, in := range s.inherited {
+		s.settleRivals(in)
+	}
 	for _, in := range s.inherited {
 		if in.page == nil {
 			all.Go(func() { s.receiveSockets(context.WithoutCancel(ctx), in) })
@@ -292,9 +302,8 @@ func (s *Server) dismissAll(ctx context.Context, all []runtimedir.StateProcess) 
 // disinherit ends what was adopted and that no service took.
 func (s *Server) disinherit() {
 	for _, in := range s.inherited {
-		for _, h := range slices.Concat(in.heirs, in.left) {
-			_ = h.proc.Close()
-			h.link.Close()
+		for _, h := range slices.Concat(in.heirs, in.left, in.vying) {
+			h.discard()
 		}
 		if in.group != nil {
 			in.group.Close()

@@ -109,10 +109,12 @@ func (y *Why) advise() string {
 		return fmt.Sprintf("it runs and fails its health checks; when %d in a row have failed it is replaced and its stacks are in %s: look for what blocks there", y.Health.Of, look)
 	case y.State == event.Stopped.String():
 		return fmt.Sprintf("it was stopped; start it with 'antano start %s'", who)
+	case running && len(y.Exits) == 0 && y.Generation > 1:
+		return "nothing to do: how its earlier generations ended is not known any more"
 	case running && len(y.Exits) == 0:
 		return "nothing to do: it has never ended"
 	case running && y.Backoff == nil:
-		return "nothing to do: its earlier exits are forgotten"
+		return "nothing to do: its earlier exits were planned, or are forgotten"
 	case config:
 		return fmt.Sprintf("its configuration is wrong: read its last lines, correct params or settings, then run 'antano reload'; %s shows more", look)
 	case strings.HasPrefix(last.Cause, "hung"):

@@ -21,7 +21,8 @@ func TestAdvice(t *testing.T) {
 	for says, y := range map[string]Why{
 		"fails its health checks":       {State: "ready", Health: &WhyHealth{Of: 3}, Exits: exit(LastExit{Code: code(1)}), Backoff: counts},
 		"antano start tcp/1":            {State: "stopped", Exits: exit(LastExit{Code: code(0)})},
-		"it has never ended":            {State: "starting"},
+		"it has never ended":            {State: "starting", Generation: 1},
+		"is not known any more":         {State: "ready", Generation: 3},
 		"are forgotten":                 {State: "ready", Exits: exit(LastExit{Code: code(1)})},
 		"antano reload":                 {State: "failed", Exits: exit(LastExit{Code: code(78)}), Backoff: counts},
 		"it hung":                       {State: "ready", Exits: exit(LastExit{Code: code(2), Cause: "hung: 3 health checks failed"}), Backoff: counts},

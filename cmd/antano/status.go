@@ -115,6 +115,10 @@ func writeNotes(w io.Writer, svc manager.ServiceStatus) {
 		}
 	}
 	for _, p := range svc.Processes {
+		for _, g := range p.Beside {
+			fmt.Fprintf(w, "%s/%d: generation %d, pid %d, is %s beside generation %d, up %s\n", svc.Name, p.ProcessID, g.Generation, g.PID, g.State,
+				p.Generation, seconds(g.UptimeS))
+		}
 		if p.LastExit != nil && p.State != "ready" {
 			fmt.Fprintf(w, "%s/%d: %s; 'antano why %s/%d' says more\n", svc.Name, p.ProcessID, p.LastExit.Cause, svc.Name, p.ProcessID)
 		}

@@ -2,8 +2,10 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -118,6 +120,40 @@ func TestGet(t *testing.T) {
 	}
 	if err := c.Get(t.Context(), "/v1/status", &status); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("without a server: %v", err)
+	}
+}
+
+// TestQueryKeys refuses what a query cannot say, and names what it can.
+func TestQueryKeys(t *testing.T) {
+	h := handler(fake{})
+	for target, want := range map[string]string{
+		"GET /v1/status?x=1":                                `has no key "x" in its query; leave it away`,
+		"GET /v1/services/s/clients?process=1":              "leave it away",
+		"GET /v1/services/s/why?process=1":                  "",
+		"GET /v1/services/s/why?proc=1":                     `no key "proc" in its query; use process`,
+		"GET /v1/services/s/why?process=1&process":          `key "process" 2 times`,
+		"POST /v1/services/s/restart?process=1":             "",
+		"POST /v1/services/s/scale?process=1":               "use processes",
+		"POST /v1/services/s/scale?processes=2":             "",
+		"POST /v1/reload?dryrun=1":                          "use dry_run",
+		"POST /v1/reload?dry_run=1":                         "",
+		"POST /v1/upgrade?now":                              "leave it away",
+		"POST /v1/clients/7/kick?now":                       "leave it away",
+		"GET /v1/logs?service=a&process=1&follow=0&since=4": "",
+		"GET /v1/logs?follw=1":                              "use service, process, follow, since",
+		"GET /v1/logs?since=%zz":                            "invalid URL escape",
+	} {
+		method, path, _ := strings.Cut(target, " ")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		code := 200
+		if want != "" {
+			code = 400
+		}
+		var p problem
+		if w.Code != code || want != "" && (json.Unmarshal(w.Body.Bytes(), &p) != nil || !strings.Contains(p.Error, want)) {
+			t.Errorf("%s: %d %s, want %q", target, w.Code, w.Body, want)
+		}
 	}
 }
 

@@ -25,10 +25,17 @@ type Order struct {
 	DryRun    bool   // of a Reload: say only what would change
 }
 
+// orderKeys are what the query of an order may have.
+var orderKeys = map[string][]string{
+	Restart: {"process"}, Stop: {"process"}, Start: {"process"}, Scale: {"processes"}, Reload: {"dry_run"},
+}
+
 func parseOrder(r *http.Request, verb string) (Order, error) {
-	query := r.URL.Query()
+	query, err := queryOf(r, orderKeys[verb]...)
+	if err != nil {
+		return Order{}, err
+	}
 	o := Order{Verb: verb, Service: r.PathValue("service"), Process: query.Get("process")}
-	var err error
 	if verb == Scale {
 		if o.Processes, err = strconv.Atoi(query.Get("processes")); err != nil {
 			return o, fmt.Errorf("%w: processes=%q; use the number of processes there are to be", ErrBadRequest, query.Get("processes"))

@@ -83,9 +83,13 @@ func Serve(ctx context.Context, l net.Listener, b Backend) error {
 
 func handler(b Backend) http.Handler {
 	mux := http.NewServeMux()
-	answer := func(pattern string, f func(*http.Request) (any, error)) {
+	answer := func(pattern string, f func(*http.Request) (any, error), keys ...string) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			v, err := f(r)
+			_, err := queryOf(r, keys...)
+			var v any
+			if err == nil {
+				v, err = f(r)
+			}
 			if err != nil {
 				fail(w, err)
 				return
@@ -97,7 +101,7 @@ func handler(b Backend) http.Handler {
 	answer("GET /v1/services/{service}/clients", func(r *http.Request) (any, error) { return b.Clients(r.Context(), r.PathValue("service")) })
 	answer("GET /v1/services/{service}/why", func(r *http.Request) (any, error) {
 		return b.Why(r.PathValue("service"), r.URL.Query().Get("process"))
-	})
+	}, "process")
 	answer("POST /v1/clients/{client}/kick", func(r *http.Request) (any, error) { return b.Kick(r.Context(), r.PathValue("client")) })
 	var all streams
 	mux.HandleFunc("GET /v1/events", all.answer(b.Events, true))

@@ -24,7 +24,7 @@ type streams struct{ open atomic.Int64 }
 // request says otherwise.
 func (s *streams) answer(open func(Query) (Stream, error), follow bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q, err := parseQuery(r.URL.Query(), follow)
+		q, err := parseQuery(r, follow)
 		if err != nil {
 			fail(w, err)
 			return

@@ -121,6 +121,7 @@ func (f *fake) end(code int, signal string) {
 }
 
 func (f *fake) PID() int              { return f.pid }
+func (f *fake) StartedAt() time.Time  { return f.born }
 func (f *fake) Done() <-chan struct{} { return f.done }
 func (f *fake) Failed() <-chan error  { return f.failed }
 func (f *fake) Exit() event.Exit      { return f.exit }

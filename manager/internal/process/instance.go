@@ -13,6 +13,8 @@ import (
 // return soon after it ends.
 type Instance interface {
 	PID() int
+	// StartedAt is when it was launched, which may have been by an earlier manager.
+	StartedAt() time.Time
 	// Start returns once the process answered Start and its relay link is up.
 	Start(ctx context.Context) error
 	// Drain returns when no accepted message is unanswered, or at the deadline.

@@ -177,7 +177,6 @@ func (p *Process) Run(ctx context.Context) {
 type Leaving struct {
 	Instance   Instance
 	Generation int
-	StartedAt  time.Time
 }
 
 // Leave has Run end a generation that drains already, beside the current one. Call it before

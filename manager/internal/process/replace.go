@@ -138,7 +138,7 @@ func (m *machine) promote() {
 
 // lead goes on with the end of a generation that drains.
 func (m *machine) lead(l *Leaving) {
-	g := &generation{p: m.p, set: m.set, ref: m.p.cfg.Ref, inst: l.Instance, room: true, startedAt: l.StartedAt, since: time.Now()}
+	g := &generation{p: m.p, set: m.set, ref: m.p.cfg.Ref, inst: l.Instance, room: true, startedAt: l.Instance.StartedAt(), since: time.Now()}
 	g.ref.Generation, g.ref.PID = l.Generation, l.Instance.PID()
 	m.p.rooms <- struct{}{}
 	m.outgoing = g

@@ -37,7 +37,7 @@ func (m *machine) report(r report) {
 	g := r.g
 	switch r.what {
 	case reportLaunched:
-		g.ref.PID = g.inst.PID()
+		g.ref.PID, g.startedAt = g.inst.PID(), g.inst.StartedAt()
 		m.refresh(g)
 	case reportReady:
 		g.readyAt = time.Now()
@@ -62,7 +62,7 @@ func (m *machine) report(r report) {
 
 func (m *machine) refresh(g *generation) {
 	if g == m.current {
-		m.p.set(func(s *Status) { s.Ref.PID = g.ref.PID })
+		m.p.set(func(s *Status) { s.Ref.PID, s.StartedAt = g.ref.PID, g.startedAt })
 	} else {
 		m.list()
 	}

@@ -51,6 +51,15 @@ func (r *Router) switchOver(m *move, from, to *Link) (stuck *Link, err error) {
 	return stuck, nil
 }
 
+// HandedOver says that the cut of all clients of from to another start of its process, both
+// adopted, was made under an earlier manager. What to does for them it has told itself.
+func (r *Router) HandedOver(from, to *Link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	to.ready = true
+	r.handOver(from, to)
+}
+
 // handOver gives all clients of from, and its place in the service, to to. r.mu is
 // held.
 func (r *Router) handOver(from, to *Link) {

@@ -16,6 +16,7 @@ type adopted struct {
 	rejoined chan struct{} // closed when the process has told what it knows
 	ranges   []wire.Range  // of the reader, until then
 	reading  uint64        // slots, before rejoined is closed; then constant
+	holds    bool          // it told ranges; likewise
 }
 
 const (
@@ -40,6 +41,10 @@ func (l *Link) Rejoined() <-chan struct{} { return l.adopted.rejoined }
 // Reading are the slots that an adopted process read when it rejoined. It is called
 // after Rejoined is closed.
 func (l *Link) Reading() uint64 { return l.adopted.reading }
+
+// Holds reports whether an adopted process said that it holds client ids: one that has
+// handed all of its clients over does not. It is called after Rejoined is closed.
+func (l *Link) Holds() bool { return l.adopted.holds }
 
 // Open makes the router route: a router that was made with Config.Held reads no
 // message before. It is called once.
@@ -106,7 +111,7 @@ func (l *Link) rangeHeld(body []byte) error {
 	if v.Process > shared.MaxProcessID || v.First == 0 || v.Count == 0 || uint64(v.First)+uint64(v.Count) > 1<<32 || len(l.adopted.ranges) >= maxRanges {
 		return fmt.Errorf("%w: process %d cannot hold %d sequences from %d", wire.ErrFrame, v.Process, v.Count, v.First)
 	}
-	l.adopted.ranges = append(l.adopted.ranges, v)
+	l.adopted.ranges, l.adopted.holds = append(l.adopted.ranges, v), true
 	return nil
 }
 

@@ -86,6 +86,7 @@ type StateProcess struct {
 	Config     string    `json:"config"` // what it was launched from
 	Ready      bool      `json:"ready"`  // and not draining: it can be adopted
 	Draining   bool      `json:"draining,omitempty"`
+	Beside     bool      `json:"beside,omitempty"` // ready to take the place of the one that is
 	Restarts   int       `json:"restarts,omitempty"`
 }
 

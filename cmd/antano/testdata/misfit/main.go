@@ -41,8 +41,24 @@ func main() {
 		plugin.Serve(liar{m.kind})
 		return
 	}
+	if m.kind == "slowmove" {
+		plugin.Serve(slowmove{socket.New(socket.Config{Description: shared.Description{
+			Name: shared.PluginPrefix + m.kind, Version: "1.0.0", ServiceType: m.kind, Transport: shared.TransportTCP, CanSend: true,
+		}})})
+		return
+	}
 	plugin.Serve(m)
 }
+
+// slowmove is a tcp service that never gets its clients together for a move.
+type slowmove struct{ *socket.SocketService }
+
+func (s slowmove) MoveOut(ctx context.Context, _ uint64, _ func(plugin.Client, []byte, int) error) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (s slowmove) MoveBack() {}
 
 // slowback is a udp service whose first process never comes back after its first end.
 type slowback struct{ *socket.SocketService }

@@ -131,6 +131,9 @@ timeouts: {drain: 1m}
 	if after.PID != before.PID || after.Generation != 2 || len(after.Beside) != 1 || after.Beside[0].PID != before.Beside[0].PID {
 		t.Errorf("after: %+v, before: %+v", after, before)
 	}
+	if st := next.status(); after.UptimeS <= st.UptimeS {
+		t.Errorf("a process that was adopted is up for %v s, its manager for %v s", after.UptimeS, st.UptimeS)
+	}
 	who := c.ask(`{"entity":"service","entity_id":9,"process_id":2,"message":{"do":"who"}}`)["message"].(map[string]any)
 	if fmt.Sprint(who["generation"]) != "2" {
 		t.Errorf("generation %v serves", who["generation"])

@@ -239,6 +239,33 @@ active_service:
 	dial(t, "tcp", fmt.Sprint("127.0.0.1:", port)).whoami()
 }
 
+// TestReloadOfStoppedWhoseAddressIsTaken: what is stopped keeps no reload from what else it
+// changes.
+func TestReloadOfStoppedWhoseAddressIsTaken(t *testing.T) {
+	t.Parallel()
+	s := start(t, twoServices)
+	s.must("stop", "other")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	moved := strings.Replace(twoServices, "name: other, host: 127.0.0.1, port: 0", fmt.Sprintf("name: other, host: 127.0.0.1, port: %d", l.Addr().(*net.TCPAddr).Port), 1)
+	s.rewrite(strings.Replace(moved, "processes: 2", "processes: 1", 1))
+	if out := s.must("reload"); !strings.Contains(out, "service other stays stopped, and could not be started now") {
+		t.Errorf("the reload says\n%s", out)
+	}
+	if chat, other := s.service("chat"), s.service("other"); len(chat.Processes) != 1 || other.State != "stopped" {
+		t.Errorf("%d processes of chat, other is %s", len(chat.Processes), other.State)
+	}
+	s.fails(1, "in use", "start", "other")
+	l.Close()
+	s.must("start", "other")
+	if address := s.service("other").Address; address != l.Addr().String() {
+		t.Errorf("it listens on %s, not %s", address, l.Addr())
+	}
+}
+
 // TestPluginChangesOnDisk replaces the processes of a plugin whose file is another, by
 // reload and by restart, and one that is no good changes nothing.
 func TestPluginChangesOnDisk(t *testing.T) {

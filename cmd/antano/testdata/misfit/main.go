@@ -86,6 +86,8 @@ func (m *misfit) Describe() shared.Description {
 	case "crash":
 		go func() { panic("no description today") }()
 		select {}
+	case "mute":
+		select {}
 	case "other":
 		d.ServiceType = "someone-else"
 	case "schema":

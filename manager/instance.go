@@ -41,7 +41,13 @@ type instance struct {
 }
 
 // launch starts a generation of the worker's process. With an error nothing is left.
-func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *instance, err error) {
+func (w *worker) launch(ctx context.Context, generation int, sp *spec) (*instance, error) {
+	return w.launchBy(ctx, generation, sp, launch.Start)
+}
+
+// launchBy is launch with another way to start the process.
+func (w *worker) launchBy(ctx context.Context, generation int, sp *spec,
+	start func(context.Context, launch.Spec) (*launch.Process, error)) (_ *instance, err error) {
 	s, p := w.service.server, sp.plan.Params
 	if sp.binary == nil {
 		return nil, fmt.Errorf("process %s cannot be started: the row or the plugin of its service is not what it was; reload", w)
@@ -73,7 +79,7 @@ func (w *worker) launch(ctx context.Context, generation int, sp *spec) (_ *insta
 		return nil, err
 	}
 	i.logs = newLogTap(s.book, event.Ref{Service: p.ID, Name: p.Name, Process: w.id, Generation: generation})
-	proc, err := launch.Start(ctx, launch.Spec{
+	proc, err := start(ctx, launch.Spec{
 		Path: sp.plan.Plugin.Path, Binary: sp.binary.File, Dir: dir,
 		Env: sp.plan.execution.env, Execution: sp.plan.execution.launch(),
 		Files: w.service.files(sp), StartTimeout: sp.params.Timeouts.Start,

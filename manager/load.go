@@ -34,6 +34,10 @@ type Config struct {
 	// OnReady is told once, when every process is ready or failed and every service
 	// has a ready one.
 	OnReady func(Status)
+	// Dev is for who develops plugins: plugins that change on disk are rolled out by
+	// themselves, processes can be attached, and none is ended because it hangs, as in a
+	// debugger.
+	Dev bool
 }
 
 // Load reads params, finds and describes the plugins and makes the plan. It starts
@@ -149,6 +153,9 @@ func readParams(cfg Config) (*params.Params, params.Server, []params.Row, error)
 }
 
 func selectServer(p *params.Params, cfg Config) (*params.Params, params.Server, []params.Row, error) {
+	if cfg.Dev {
+		p.Health.Interval, p.Timeouts.Handler = 0, 0
+	}
 	server, rows, err := p.SelectServer(cfg.ServerID, cfg.ServerIDGiven)
 	switch {
 	case errors.Is(err, params.ErrAmbiguousServer):

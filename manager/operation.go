@@ -22,6 +22,7 @@ type Progress struct {
 	ProcessID  *int      `json:"process_id,omitempty"`
 	Generation int       `json:"generation,omitempty"`
 	PID        int       `json:"pid,omitempty"`
+	Socket     string    `json:"socket,omitempty"` // of an attach: where the process is handed over
 	Done       bool      `json:"done,omitempty"`
 	Error      string    `json:"error,omitempty"`
 	Code       int       `json:"code,omitempty"`   // with Error: the exit code of the command

@@ -54,6 +54,12 @@ func (b backend) Operate(o control.Order) (control.Stream, error) {
 		}
 		target = fmt.Sprintf("%s=%d", target, o.Processes)
 		run = func(ctx context.Context, op *operation) error { return svc.scale(ctx, op, o.Processes) }
+	case control.Attach:
+		if err := b.s.mayAttach(svc); err != nil {
+			return nil, err
+		}
+		target = workers[0].String()
+		run = func(ctx context.Context, op *operation) error { return svc.attach(ctx, op, workers[0]) }
 	default:
 		return nil, fmt.Errorf("%w: %q is no operation", control.ErrBadRequest, o.Verb)
 	}

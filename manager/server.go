@@ -197,6 +197,9 @@ func (s *Server) serve(ctx, outer context.Context, relayed <-chan error) error {
 	err := s.startUp(broken, func() { s.operations.open(run) })
 	if err == nil {
 		s.renew()
+		if s.cfg.Dev {
+			around.Go(func() { s.watchPlugins(broken) })
+		}
 		<-broken.Done()
 		if ctx.Err() == nil {
 			err = context.Cause(broken)

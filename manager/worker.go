@@ -112,6 +112,9 @@ func (w *worker) onEvent(e process.Event) {
 	}
 	switch e.State {
 	case event.Ready:
+		if w.service.server.cfg.Dev {
+			log = log.With("debug", fmt.Sprintf("dlv attach %d", e.Ref.PID))
+		}
 		log.Info("process ready", "pid", e.Ref.PID)
 	case event.Failed:
 		log.Error("process failed", "why", e.Reason)

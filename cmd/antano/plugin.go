@@ -11,8 +11,8 @@ import (
 )
 
 func newPlugin() *cobra.Command {
-	c := &cobra.Command{Use: "plugin", Short: "Look at service plugins, test or write one", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(newPluginList(), newPluginDescribe(), newPluginTest(), newPluginNew())
+	c := &cobra.Command{Use: "plugin", Short: "Look at service plugins, write, test or debug one", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(newPluginList(), newPluginDescribe(), newPluginTest(), newPluginNew(), newPluginAttach())
 	return c
 }
 

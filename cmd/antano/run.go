@@ -58,14 +58,23 @@ func (f *paramsFlags) config(c *cobra.Command) manager.Config {
 func newRun() *cobra.Command {
 	var f paramsFlags
 	var log serverLog
-	var hideLogo bool
+	var sources builder
+	var hideLogo, dev bool
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run the server in the foreground",
 		Long: `Run the server in the foreground: one line per service on standard output, then a
-line that is exactly "ready". SIGINT or SIGTERM drains and stops, a second one kills.`,
+line that is exactly "ready". SIGINT or SIGTERM drains and stops, a second one kills.
+
+With --dev plugins that change on disk are rolled out by themselves, with --build also
+built whenever their sources change; the log says how to attach a debugger to each
+process, 'antano plugin attach' starts one under a debugger, and no process is ended
+because it does not answer.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := sources.check(dev); err != nil {
+				return err
+			}
 			defer surviveReaders()()
 			defer log.close()
 			logger, stderr, err := log.begin(c.ErrOrStderr())
@@ -82,11 +91,18 @@ line that is exactly "ready". SIGINT or SIGTERM drains and stops, a second one k
 					logger.Warn("nobody reads standard output", "err", err)
 				}
 			}
-			return run(c.Context(), cfg)
+			cfg.Dev = dev
+			if sources.command == "" {
+				return run(c.Context(), cfg)
+			}
+			sources.out = stderr
+			return develop(c.Context(), cfg, &sources)
 		},
 	}
 	f.register(c)
 	log.register(c)
+	c.Flags().BoolVar(&dev, "dev", false, "for developing plugins: roll out what changes on disk, and let debuggers attach")
+	sources.register(c)
 	c.Flags().BoolVarP(&hideLogo, "hide-logo", "d", false, "do not print the logo")
 	return c
 }
@@ -102,6 +118,19 @@ func surviveReaders() (undo func()) {
 	pipe := make(chan os.Signal, 1)
 	signal.Notify(pipe, syscall.SIGPIPE)
 	return func() { signal.Stop(pipe) }
+}
+
+// develop builds the plugins, and then runs the server and builds them again and again.
+func develop(ctx context.Context, cfg manager.Config, sources *builder) error {
+	if err := sources.build(ctx); err != nil {
+		return fmt.Errorf("build the plugins with %q: %w", sources.command, err)
+	}
+	building, stop := context.WithCancel(ctx)
+	var builds sync.WaitGroup
+	builds.Go(func() { sources.run(building) })
+	defer builds.Wait()
+	defer stop()
+	return run(ctx, cfg)
 }
 
 // run stops gently when ctx ends and kills on the next signal after that.

@@ -14,6 +14,7 @@ const (
 	Scale   = "scale"
 	Reload  = "reload"
 	Upgrade = "upgrade"
+	Attach  = "attach"
 )
 
 // Order is a change of the running server.

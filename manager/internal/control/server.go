@@ -114,6 +114,7 @@ func handler(b Backend) http.Handler {
 	operate("POST /v1/services/{service}/stop", Stop)
 	operate("POST /v1/services/{service}/start", Start)
 	operate("POST /v1/services/{service}/scale", Scale)
+	operate("POST /v1/services/{service}/attach", Attach)
 	operate("POST /v1/reload", Reload)
 	operate("POST /v1/upgrade", Upgrade)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

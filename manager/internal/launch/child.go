@@ -78,7 +78,7 @@ func (c *child) wait() {
 	// number.
 	_ = unix.Kill(-c.pid, unix.SIGKILL)
 	if c.foreign {
-		c.exit = event.Exit{Code: -1, Cause: "exit status unknown: an earlier manager started it"}
+		c.exit = event.Exit{Code: -1, Cause: "exit status unknown: it is not a child of this manager"}
 		c.exit.At, c.exit.Uptime = at, at.Sub(c.started)
 		c.reaped = true
 		return

@@ -76,16 +76,8 @@ func (r *run) dial(ctx context.Context) (net.Conn, error) {
 }
 
 func (r *run) proves(conn *net.UnixConn) error {
-	raw, err := conn.SyscallConn()
+	cred, err := peerOf(conn)
 	if err != nil {
-		return err
-	}
-	var cred *unix.Ucred
-	var failed error
-	err = raw.Control(func(fd uintptr) {
-		cred, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err = errors.Join(err, failed); err != nil {
 		return fmt.Errorf("ask who serves %s: %w", r.socket(), err)
 	}
 	group, err := unix.Getpgid(int(cred.Pid))
@@ -93,4 +85,18 @@ func (r *run) proves(conn *net.UnixConn) error {
 		return fmt.Errorf("socket %s is served by pid %d of uid %d, which is not the plugin that was launched", r.socket(), cred.Pid, cred.Uid)
 	}
 	return nil
+}
+
+// peerOf asks the kernel who is at the other end.
+func peerOf(conn *net.UnixConn) (*unix.Ucred, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var cred *unix.Ucred
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		cred, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	return cred, errors.Join(err, failed)
 }

@@ -32,17 +32,22 @@ func Environ(host []string) []string {
 // environ is the whole environment of a plugin. handshake comes from go-plugin and
 // names a socket directory that is too deep; ours replaces it.
 func (s *Spec) environ(handshake []string) []string {
-	names := make([]string, len(s.Files))
-	for i, f := range s.Files {
-		names[i] = f.Name
-	}
 	env := override(Environ(os.Environ()), s.Env...)
 	env = append(env, slices.DeleteFunc(slices.Clone(handshake), func(kv string) bool {
 		return strings.HasPrefix(kv, socketDirKey+"=")
 	})...)
-	return append(env,
-		socketDirKey+"="+s.Dir,
-		"LISTEN_FDS="+strconv.Itoa(len(s.Files)),
-		"LISTEN_FDNAMES="+strings.Join(names, ":"),
-	)
+	return append(env, s.inherits()...)
+}
+
+// inherits tells the plugin what it inherits.
+func (s *Spec) inherits() []string {
+	names := make([]string, len(s.Files))
+	for i, f := range s.Files {
+		names[i] = f.Name
+	}
+	return []string{
+		socketDirKey + "=" + s.Dir,
+		"LISTEN_FDS=" + strconv.Itoa(len(s.Files)),
+		"LISTEN_FDNAMES=" + strings.Join(names, ":"),
+	}
 }

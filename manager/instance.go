@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -33,6 +34,7 @@ type instance struct {
 	secret  [32]byte
 	logs    *logTap
 	failed  chan error
+	serves  atomic.Bool // it has started, though nobody was told yet
 	// adopted: it served an earlier manager.
 	adopted bool
 
@@ -143,7 +145,17 @@ func (i *instance) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return i.await(ctx, i.link.Up())
+	if err := i.await(ctx, i.link.Up()); err != nil {
+		return err
+	}
+	// Whoever is told that it is ready may rely on it that a successor adopts it.
+	i.serves.Store(true)
+	select {
+	case <-svc.server.keeper.save():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // await waits for the relay link of a process that serves.

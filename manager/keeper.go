@@ -116,7 +116,7 @@ func (s *Service) state() runtimedir.StateService {
 				ID: w.id, Generation: i.gen, PID: i.proc.PID(), StartTime: i.proc.StartTime(), StartedAt: i.proc.StartedAt(), Secret: i.secret[:],
 				Path: i.spec.plan.Plugin.Path, SHA256: i.spec.plan.Plugin.SHA256, Dir: s.server.dir.Process(w.id, i.half), Socket: i.proc.Socket(),
 				Row: i.row(), Restarts: status.Restarts, Config: fingerprint(i.spec.plan, i.spec.params),
-				Ready:    status.State == event.Ready && status.Ref.Generation == i.gen,
+				Ready:    status.Ref.Generation == i.gen && (status.State == event.Ready || status.State == event.Starting && i.serves.Load()),
 				Draining: status.State == event.Draining || i.gen < status.Ref.Generation,
 				Beside: slices.ContainsFunc(status.Aside, func(a process.Aside) bool {
 					return a.Ref.Generation == i.gen && i.gen > status.Ref.Generation && a.State == event.Ready

@@ -26,6 +26,42 @@ import (
 
 const patience = 20 * time.Second
 
+// built holds the plugins that tests run, each built once.
+var built struct {
+	dir     string
+	plugins sync.Map // name → func() error
+}
+
+func TestMain(m *testing.M) {
+	code := 1
+	dir, err := os.MkdirTemp("", "am")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else {
+		built.dir = dir
+		code = m.Run()
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// plugin returns the file of a plugin, which no test changes.
+func plugin(t *testing.T, name string) string {
+	t.Helper()
+	file := filepath.Join(built.dir, name)
+	once, _ := built.plugins.LoadOrStore(name, sync.OnceValue(func() error {
+		out, err := exec.Command("go", "build", "-o", file, "../plugins/"+name).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("build plugin %s: %w\n%s", name, err, out)
+		}
+		return nil
+	}))
+	if err := once.(func() error)(); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // home is a directory for params, plugins and a runtime directory, short enough for
 // socket paths.
 func home(t *testing.T, plugins ...string) string {
@@ -36,9 +72,12 @@ func home(t *testing.T, plugins ...string) string {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	for _, p := range plugins {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "plugins", shared.PluginPrefix+p), "../plugins/"+p)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("build plugin %s: %v\n%s", p, err, out)
+		file := plugin(t, p)
+		if err := os.MkdirAll(filepath.Join(dir, "plugins"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Link(file, filepath.Join(dir, "plugins", shared.PluginPrefix+p)); err != nil {
+			t.Fatal(err)
 		}
 	}
 	return dir

@@ -1,11 +1,35 @@
 package manager
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/antano/antano/manager/internal/runtimedir"
 	"github.com/antano/antano/shared"
 )
+
+// What is told to be ready is that for a successor, too.
+func TestReadyIsSaved(t *testing.T) {
+	dir := home(t, "tcp")
+	s, err := load(t, dir, "active_service:\n  - {id: 1, service_type: tcp, host: 127.0.0.1, port: 0, processes: 3}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, s).awaitReady()
+	state, err := runtimedir.ReadState(filepath.Join(dir, "run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready := 0
+	for _, p := range state.Services[0].Processes {
+		if p.Ready {
+			ready++
+		}
+	}
+	if ready != 3 {
+		t.Errorf("%d processes are noted as ready, want 3", ready)
+	}
+}
 
 // The adoption decision, in full.
 func TestDecide(t *testing.T) {

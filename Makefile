@@ -17,7 +17,7 @@ RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 GOFMT = "$$($(GO) env GOROOT)/bin/gofmt"
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test format vet lint walls generated unit fuzz generate bench chaos screenshot clean
+.PHONY: help build run test format vet lint walls generated unit fuzz generate bench chaos stranger screenshot clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ generate: ## generate code anew (needs protoc, Debian's protobuf-compiler)
 
 bench: build ## measure antano beside its peers, rewrite docs/benchmarks.md (ROUNDS=5; with WORKS=relay,… the page stays)
 	cd bench && $(GO) run . -antano ../bin/antano -rounds $(ROUNDS) $(if $(WORKS),-works $(WORKS),-docs ../docs)
+
+stranger: ## walk docs/writing-a-plugin.md as a stranger does, and print the seconds
+	$(GO) test ./cmd/antano -count 1 -v -run TestTutorial
 
 chaos: ## disturb servers under load and keep books (FAULT=sigkill,… DURATION=10s SEED=1 JSON=file)
 	$(GO) run ./chaos -fault '$(FAULT)' -duration $(DURATION) -seed $(SEED) -json '$(JSON)'

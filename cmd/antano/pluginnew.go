@@ -36,7 +36,7 @@ func newPluginNew() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&p.Kind, "kind", scaffold.Handler, "what it is: a handler answers messages that clients of other services send to it")
+	c.Flags().StringVar(&p.Kind, "kind", scaffold.Handler, "handler: answers messages that clients of other services send to it; transport: has clients of its own over TCP")
 	c.Flags().StringVar(&p.Dir, "dir", "", "directory to make (default: antano-service-NAME)")
 	c.Flags().StringVar(&p.Module, "module", "", "module path of the project (default: antano-service-NAME)")
 	c.Flags().StringVar(&p.Checkout, "replace", "", "checkout of antano to build against (default: that of this binary or directory, if there is one)")

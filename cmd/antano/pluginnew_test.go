@@ -92,3 +92,12 @@ func TestPluginNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestNewTransport writes a transport, and has its Makefile test it.
+func TestNewTransport(t *testing.T) {
+	t.Parallel()
+	_, makes := newProject(t, "lines", "transport")
+	if out := makes("test", "conformance"); !strings.Contains(out, "ok") || !strings.Contains(out, " 0 failed") {
+		t.Errorf("make test conformance printed %s", out)
+	}
+}

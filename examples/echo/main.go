@@ -5,10 +5,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"github.com/antano/antano/plugin"
 	"github.com/antano/antano/shared"
@@ -23,7 +21,9 @@ const schema = `{
 func main() { plugin.Serve(&echo{}) }
 
 // echo is a plugin.Service and a plugin.Handler.
-type echo struct{ prefix string }
+type echo struct {
+	settings struct{ Prefix string }
+}
 
 func (e *echo) Describe() shared.Description {
 	formats := []shared.FormatID{shared.FormatJSON}
@@ -34,14 +34,7 @@ func (e *echo) Describe() shared.Description {
 }
 
 func (e *echo) Start(_ context.Context, host plugin.Host) error {
-	settings := struct{ Prefix string }{}
-	if text := host.Params().Settings; len(text) > 0 {
-		if err := json.Unmarshal(text, &settings); err != nil {
-			return plugin.ConfigError(fmt.Errorf("settings: %w", err))
-		}
-	}
-	e.prefix = settings.Prefix
-	return nil
+	return plugin.DecodeSettings(host, &e.settings)
 }
 
 func (e *echo) Stop(context.Context) error { return nil }
@@ -49,11 +42,11 @@ func (e *echo) Stop(context.Context) error { return nil }
 // OnReceivedMessage returns the value as it came; a text with the prefix before it.
 func (e *echo) OnReceivedMessage(_ context.Context, m *shared.Message) (any, error) {
 	var text string
-	if e.prefix != "" && m.Format == shared.FormatText {
-		return append([]byte(e.prefix), m.Value...), nil
+	if e.settings.Prefix != "" && m.Format == shared.FormatText {
+		return append([]byte(e.settings.Prefix), m.Value...), nil
 	}
-	if e.prefix != "" && m.Format == shared.FormatJSON && json.Unmarshal(m.Value, &text) == nil {
-		return e.prefix + text, nil
+	if e.settings.Prefix != "" && m.Format == shared.FormatJSON && json.Unmarshal(m.Value, &text) == nil {
+		return e.settings.Prefix + text, nil
 	}
-	return bytes.Clone(m.Value), nil
+	return m.Value, nil
 }

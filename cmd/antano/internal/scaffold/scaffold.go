@@ -20,13 +20,16 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// Handler is a kind of project: it answers messages that others send to the service.
-const Handler = "handler"
+// The kinds of projects.
+const (
+	Handler   = "handler"   // answers messages that others send to the service
+	Transport = "transport" // has clients of its own, on the socket that antano opens
+)
 
 // Project is what to write.
 type Project struct {
 	Name     string // the service type
-	Kind     string // Handler
+	Kind     string // Handler or Transport
 	Module   string // module path of the new project
 	Dir      string // made, and all that is in it; it may exist if it is empty
 	Checkout string // of antano, to build against; empty: the published module
@@ -53,8 +56,8 @@ func (p Project) Check() error {
 		return fmt.Errorf("%q cannot be a service type: use a-z, 0-9, '-' and '_', a letter first, at most 64", p.Name)
 	case slices.Contains(builtIn, p.Name):
 		return fmt.Errorf("service type %s is built in: choose another name", p.Name)
-	case p.Kind != Handler:
-		return fmt.Errorf("--kind %q is none: use %s", p.Kind, Handler)
+	case p.Kind != Handler && p.Kind != Transport:
+		return fmt.Errorf("--kind %q is none: use %s or %s", p.Kind, Handler, Transport)
 	case !validModule.MatchString(p.Module) || path.Clean(p.Module) != p.Module || path.IsAbs(p.Module):
 		return fmt.Errorf("--module %q is not a module path: use something like example.com/%s", p.Module, p.Binary())
 	}

@@ -17,7 +17,7 @@ func project(t *testing.T, kind string) Project {
 }
 
 func TestWrite(t *testing.T) {
-	for _, kind := range []string{Handler} {
+	for _, kind := range []string{Handler, Transport} {
 		p := project(t, kind)
 		files, err := p.Write()
 		if err != nil {

@@ -73,6 +73,18 @@ func DescribePlugin(ctx context.Context, dirs []string, serviceType string) (Plu
 	return p, nil
 }
 
+// LockPlugins pins the plugins of a directory: from then on only these run from there.
+func LockPlugins(dir string) (file string, pinned []string, err error) {
+	file, plugins, err := catalog.Pin(dir)
+	if err != nil {
+		return "", nil, configError{err}
+	}
+	for _, p := range plugins {
+		pinned = append(pinned, p.Type)
+	}
+	return file, pinned, nil
+}
+
 func dirsOrDefault(dirs []string) []string {
 	if len(dirs) > 0 {
 		return dirs
@@ -101,6 +113,9 @@ func describe(ctx context.Context, serviceType, path string, e execution, log hc
 		return Plugin{}, err
 	}
 	defer binary.Close()
+	if err := binary.Pinned(); err != nil {
+		return Plugin{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
 	defer cancel()
 	d, err := descriptions.Describe(binary, func() (shared.Description, error) { return ask(ctx, binary, serviceType, e, log) })

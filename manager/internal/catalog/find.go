@@ -146,7 +146,10 @@ func check(path string) error {
 		return fmt.Errorf("%s cannot be read (%s)", path, executable.Access(info))
 	}
 	defer f.Close()
-	return checkFormat(path, f)
+	if err := checkFormat(path, f); err != nil {
+		return err
+	}
+	return trusted(path, os.Geteuid())
 }
 
 // machines are what this build's kernel runs without help.

@@ -157,7 +157,7 @@ func (r *run) probe(ctx context.Context) {
 	case Fail:
 		r.kit.Speaks = fmt.Errorf("not tried, since %s failed", v.ID)
 	case Skip:
-		r.kit.Speaks = errors.New(v.Seen)
+		r.kit.Speaks = fmt.Errorf("no client of the kit can talk to it, see %s", v.ID)
 	}
 }
 

@@ -214,9 +214,8 @@ func (b *bent) describe(answer []byte) []byte {
 		d.SettingsSchema = []byte(`{"type":5}`)
 	case b.is("boasts"):
 		d.Handler = true
-	default:
-		return answer
 	}
+	d.Handover = b.is("abandons") // what moves would come with is not passed on here
 	answer, _ = proto.Marshal(&d)
 	return answer
 }

@@ -260,6 +260,15 @@ func (b *bent) fromManager(f wire.Frame, manager net.Conn) [][]byte {
 			_, _ = manager.Write(wire.AppendHold(nil, wire.TypeHeld, mode))
 			return nil
 		}
+	case wire.TypeMoveOut:
+		if move, err := wire.ParseU64(f.Body[:8]); err == nil && b.is("abandons") {
+			_, _ = manager.Write(wire.AppendMove(nil, wire.TypeMoveAbort, move))
+			return nil
+		}
+	case wire.TypeMoveIn:
+		if b.is("abandons") {
+			return nil
+		}
 	case wire.TypePause:
 		if b.is("unstoppable") {
 			return nil

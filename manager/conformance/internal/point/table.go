@@ -81,4 +81,5 @@ var Points = []Point{
 	{"convert", "values are converted to the client's format, or unsupported", "message-3", clients | reach, convert},
 	{"order-in", "many messages to a client arrive in order, once", "result-4", clients | reach, orderIn},
 	{"slow-client", "a client that does not read holds up nobody else", "pause-8-resume-9", clients | streams | dialled | reach, slowClient},
+	{"handover", "its clients move to the next generation", "moves", clients | streams | reach | handover, handOver},
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ func TestOwnPluginsConform(t *testing.T) {
 	for name, lacks := range map[string][]string{
 		"tcp": {"handler false"}, "unix": {"handler false"}, "udp": {"handler false", "datagrams"}, "echo": {"no sockets"},
 		"websocket": {"handler false", "speak a protocol of their own", "see client"},
+		"rest":      {"handler false", "speak a protocol of their own", "see client"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			report := conform(t, 0, testserver.PluginPath(binDir, name))
@@ -32,6 +34,53 @@ func TestOwnPluginsConform(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestClientCommand lets a command speak for the clients of a plugin, or nobody.
+func TestClientCommand(t *testing.T) {
+	t.Parallel()
+	tcp := testserver.PluginPath(binDir, "tcp")
+	if _, err := exec.LookPath("socat"); err != nil {
+		t.Skip("the command needs socat; .ci/run installs it")
+	}
+	r := conform(t, 0, tcp, "--client", "exec socat - TCP:$ANTANO_ADDRESS", "--point", "send", "--point", "deliver", "--point", "slow-client")
+	if r.Failed != 0 || r.Skipped != 1 || r.Passed < 9 {
+		t.Errorf("with a command %d failed and %d were skipped: %+v", r.Failed, r.Skipped, r.Points)
+	}
+	r = conform(t, 0, tcp, "--client", "none", "--point", "send", "--point", "health")
+	if r.Failed != 0 || r.Skipped != 2 {
+		t.Errorf("without clients %d failed and %d were skipped: %+v", r.Failed, r.Skipped, r.Points)
+	}
+}
+
+// TestConformanceUsage tells what is wrong with the flags, and with what they name.
+func TestConformanceUsage(t *testing.T) {
+	t.Parallel()
+	echo := testserver.PluginPath(binDir, "echo")
+	file := filepath.Join(t.TempDir(), "params.yaml")
+	if err := os.WriteFile(file, []byte("active_service: [{id: 4, service_type: echo, settings: {prefix: 5}}]\nservice_type: [{name: echo}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		code int
+		says string
+		args []string
+	}{
+		{2, "exactly one argument", nil},
+		{2, "not JSON", []string{echo, "--settings", "{"}},
+		{2, "no such file", []string{echo, "--message", "@/no/such/file"}},
+		{2, "no point", []string{echo, "--point", "everything"}},
+		{2, "not above 0", []string{echo, "--timeout", "0s"}},
+		{78, "is not in", []string{filepath.Join(binDir, "antano-service-nothing")}},
+		{78, "cannot open the params file", []string{echo, "--params", "/no/such/file"}},
+		{78, "no row of service type tcp", []string{testserver.PluginPath(binDir, "tcp"), "--params", file}},
+		{78, "settings", []string{echo, "--settings", `{"prefix":5}`}},
+		{78, "settings", []string{echo, "--params", file}},
+	} {
+		if _, errs, code := antano(t, "", append([]string{"plugin", "test"}, c.args...)...); code != c.code || !strings.Contains(errs, c.says) {
+			t.Errorf("%s: exit %d, %q; want %d, %q", c.args, code, errs, c.code, c.says)
+		}
 	}
 }
 

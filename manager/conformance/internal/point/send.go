@@ -336,8 +336,18 @@ func pause(t *trial) (string, error) {
 	if err := p.Link.Send(func(dst []byte) []byte { return wire.AppendPause(dst, wire.TypeResume, &full) }); err != nil {
 		return "", err
 	}
-	if _, err := p.Link.Message(t.ctx); err != nil {
-		return "", fmt.Errorf("after resume: %w", err)
+	for !p.Link.Seen(isMessage) {
+		ctx, cancel := t.within(quiet)
+		o, err := c.Receive(ctx)
+		cancel()
+		switch {
+		case err == nil && o.Text("code") == "overloaded": // the kit took longer than push_back
+			return "its source waited as long as it is held back, and others did not", nil
+		case err == nil:
+			return "", fmt.Errorf("a message waits for resume, and its source got %.200s", o)
+		case t.ctx.Err() != nil:
+			return "", fmt.Errorf("after resume the message that waited did not come: %w", err)
+		}
 	}
 	return "its source waited until resume, and others did not", nil
 }

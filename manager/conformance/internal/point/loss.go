@@ -21,7 +21,7 @@ func lifeline(t *trial) (string, error) {
 }
 
 // orphanTime is the adoption window of a process without a successor.
-const orphanTime = time.Second
+const orphanTime = 3 * time.Second
 
 // orphan takes the manager away for good.
 func orphan(t *trial) (string, error) {

@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 
 // build makes all binaries and puts the plugins where antano looks.
 func build() error {
-	return testserver.Build(binDir, raceFlags, "/cmd/antano/testdata/misfit", "/cmd/antano/testdata/bent")
+	return testserver.Build(binDir, raceFlags, "/cmd/antano/testdata/misfit", "/cmd/antano/testdata/bent", "/plugins/websocket/testdata/lines")
 }
 
 const patience = testserver.Patience

@@ -4,7 +4,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PLUGINS := udp tcp unix websocket rest
 FUZZTIME ?= 3s
 WORKS ?=
-ROUNDS ?= 5
+ROUNDS ?= 3
 FAULT ?=
 DURATION ?= 10s
 SEED ?= 0
@@ -63,7 +63,7 @@ fuzz: ## run every fuzz target for FUZZTIME each
 generate: ## generate code anew (needs protoc, Debian's protobuf-compiler)
 	tools/generate
 
-bench: build ## measure antano beside its peers, rewrite docs/benchmarks.md (ROUNDS=5; with WORKS=relay,… the page stays)
+bench: build ## measure antano beside its peers, rewrite docs/benchmarks.md (ROUNDS=3; with WORKS=relay,… the page stays)
 	cd bench && $(GO) run . -antano ../bin/antano -rounds $(ROUNDS) $(if $(WORKS),-works $(WORKS),-docs ../docs)
 
 stranger: ## walk docs/writing-a-plugin.md as a stranger does, and print the seconds

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/antano/antano/internal/measure/outage"
@@ -10,7 +11,8 @@ import (
 )
 
 // kill compares the replacement of a process after SIGKILL, up to the pong of a client
-// that connected afterwards, with a bare go-plugin start and two calls.
+// that connected afterwards, with a bare go-plugin start of the same
+// plugin and two calls.
 func (b *bench) kill(ctx context.Context) error {
 	s, err := b.serve(ctx, `
 active_service: [{id: 1, service_type: tcp, name: tcp, host: 127.0.0.1, port: 0, processes: 1}]
@@ -22,7 +24,7 @@ restart: {limit: 0, delay: 1ms, max_delay: 1ms}
 	defer s.Close()
 	const work = "replacement"
 	for range b.size.kills {
-		bare, err := bareStart(ctx)
+		bare, err := bareStart(ctx, filepath.Join(filepath.Dir(b.bin), "plugins", "antano-service-tcp"))
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"os/exec"
 	"time"
 
@@ -15,19 +14,15 @@ import (
 	"github.com/antano/antano/shared/pluginpb"
 )
 
-// bareStart starts this binary as a plugin through go-plugin as it comes, calls
-// Describe twice, and returns how long that took. Then it kills the plugin.
-func bareStart(ctx context.Context) (time.Duration, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return 0, err
-	}
+// bareStart starts a plugin through go-plugin as it comes, calls Describe twice, and
+// returns how long that took. Then it kills the plugin.
+func bareStart(ctx context.Context, plugin string) (time.Duration, error) {
 	began := time.Now()
 	client := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  goplugin.HandshakeConfig{ProtocolVersion: shared.ProtocolVersion, MagicCookieKey: shared.CookieKey, MagicCookieValue: shared.CookieValue},
 		VersionedPlugins: map[int]goplugin.PluginSet{shared.ProtocolVersion: {"service": &clientPlugin{}}},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		Cmd:              exec.CommandContext(ctx, self), Logger: hclog.NewNullLogger(),
+		Cmd:              exec.CommandContext(ctx, plugin), Logger: hclog.NewNullLogger(),
 	})
 	defer client.Kill()
 	rpc, err := client.Client()

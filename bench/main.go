@@ -47,27 +47,30 @@ type options struct {
 
 func run() error {
 	var o options
-	flag.StringVar(&o.works, "works", strings.Join(workNames(), ","), "what to measure")
+	flag.StringVar(&o.works, "works", "", "what to measure, without -from all of "+strings.Join(workNames(), ","))
 	flag.StringVar(&o.bin, "antano", "../bin/antano", "the antano command, with plugins/ beside it")
-	flag.IntVar(&o.rounds, "rounds", 5, "how often each work is run")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often each work is run")
 	flag.BoolVar(&o.quick, "quick", false, "smaller loads: a first impression")
 	flag.StringVar(&o.json, "json", "", "also write the result as JSON to this file")
 	flag.StringVar(&o.docs, "docs", "", "also write benchmarks.md, its plots and its JSON to this folder")
-	flag.StringVar(&o.from, "from", "", "measure nothing, read the result of another run from this JSON file")
+	flag.StringVar(&o.from, "from", "", "begin with the result in this JSON file, and measure only works that are named")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r, err := o.result(ctx)
-	if err != nil {
-		return err
+	r, failed := o.result(ctx)
+	if r == nil {
+		return failed
 	}
 	if err := r.Text(os.Stdout); err != nil {
-		return err
+		return errors.Join(failed, err)
 	}
 	if o.json != "" {
 		if err := r.Save(o.json); err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
+	}
+	if failed != nil {
+		return failed // the page stays that of a run without
 	}
 	if o.docs != "" {
 		return page.Write(o.docs, r)
@@ -77,9 +80,22 @@ func run() error {
 
 // result measures, or reads what was measured.
 func (o options) result(ctx context.Context) (*result.Run, error) {
-	if o.from != "" {
-		return result.Load(o.from)
+	if o.from == "" {
+		return o.measure(ctx)
 	}
+	r, err := result.Load(o.from)
+	if err != nil || o.works == "" {
+		return r, err
+	}
+	later, err := o.measure(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.Merge(later)
+	return r, nil
+}
+
+func (o options) measure(ctx context.Context) (*result.Run, error) {
 	bin, err := filepath.Abs(o.bin)
 	if err != nil {
 		return nil, err
@@ -90,7 +106,11 @@ func (o options) result(ctx context.Context) (*result.Run, error) {
 	}
 	b := newBench(bin, o.rounds, size)
 	b.run.Quick = o.quick
-	err = b.measure(ctx, strings.Split(o.works, ","))
+	names := workNames()
+	if o.works != "" {
+		names = strings.Split(o.works, ",")
+	}
+	err = b.measure(ctx, names)
 	b.run.Judge()
 	return &b.run, errors.Join(err, b.close())
 }

@@ -30,7 +30,7 @@ type sizes struct {
 }
 
 var (
-	full = sizes{[]int{16, 128, 1 << 10, 16 << 10, 64 << 10}, []int{2, 4}, 2_000_000, 10_000, time.Second,
+	full = sizes{[]int{16, 128, 1 << 10, 16 << 10, 64 << 10}, []int{2, 4}, 1_000_000, 5000, 500 * time.Millisecond,
 		[]int{1, 64, 1000}, []int{10, 1000, 20_000}, 30, nil}
 	quick = sizes{[]int{128, 16 << 10}, []int{4}, 400_000, 3000, 300 * time.Millisecond,
 		[]int{1, 64, 1000}, []int{10, 1000}, 10, map[string][]int{"idle": {10_000}, "groups": {1000, 100_000}, "start": {1, 10}, "restart": {2}}}
@@ -83,13 +83,15 @@ func newBench(bin string, rounds int, size sizes) *bench {
 	return &bench{bin: bin, rounds: rounds, size: size, run: result.New(rounds)}
 }
 
-// measure runs works by their names.
+// measure runs works by their names. One that fails does not keep others from being
+// measured.
 func (b *bench) measure(ctx context.Context, names []string) error {
 	for _, name := range names {
 		if !slices.Contains(workNames(), name) {
 			return fmt.Errorf("no work %q, only %s", name, strings.Join(workNames(), ", "))
 		}
 	}
+	var errs []error
 	for _, w := range works() {
 		if !slices.Contains(names, w.name) {
 			continue
@@ -98,11 +100,15 @@ func (b *bench) measure(ctx context.Context, names []string) error {
 		fmt.Fprintf(os.Stderr, "measuring %s …", w.name)
 		err := w.run(b, ctx)
 		fmt.Fprintf(os.Stderr, " %s\n", time.Since(began).Round(100*time.Millisecond))
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", w.name, err)
+			b.run.Skipped = append(b.run.Skipped, fmt.Sprintf("%s: %v", w.name, err))
+			errs = append(errs, fmt.Errorf("%s: %w", w.name, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // cleanup is called by close, last first.

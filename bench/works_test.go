@@ -75,3 +75,22 @@ func TestWorks(t *testing.T) {
 		}
 	}
 }
+
+// The page that is kept is that of the result beside it.
+func TestPageIsOfItsResult(t *testing.T) {
+	r, err := result.Load("../docs/benchmarks/result.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := page.Markdown(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../docs/benchmarks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("docs/benchmarks.md is not what its result.json makes: go run . -from ../docs/benchmarks/result.json -docs ../docs")
+	}
+}

@@ -96,7 +96,7 @@ func (r *run) compare(c net.Conn, want []byte, packets bool, came func(int)) err
 		n, err := c.Read(buf)
 		if n > 0 {
 			if packets && n != len(want) || !bytes.Equal(buf[:n], due[rest:rest+n]) {
-				return fmt.Errorf("got %q where %q was due", clip(buf[:n]), clip(due[rest:rest+n]))
+				return differ(buf[:n], due[rest:rest+n])
 			}
 			whole := (rest + n) / len(want)
 			rest = (rest + n) % len(want)
@@ -115,4 +115,14 @@ func (r *run) compare(c net.Conn, want []byte, packets bool, came func(int)) err
 	}
 }
 
-func clip(b []byte) []byte { return b[:min(len(b), 300)] }
+// differ shows where got is not want.
+func differ(got, want []byte) error {
+	at := 0
+	for at < len(got) && got[at] == want[at] {
+		at++
+	}
+	at = max(0, at-40)
+	return fmt.Errorf("got %q where %q was due", clip(got[at:]), clip(want[at:]))
+}
+
+func clip(b []byte) []byte { return b[:min(len(b), 200)] }

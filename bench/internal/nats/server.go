@@ -18,6 +18,7 @@ func Serve() error {
 	s, err := natsserver.NewServer(&natsserver.Options{
 		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoLog: true, NoSigs: true,
 		MaxPending: 1 << 30, WriteDeadline: time.Minute, MaxConn: 1 << 20,
+		PingInterval: time.Hour, DisableShortFirstPing: true, // raw clients expect messages only
 	})
 	if err != nil {
 		return err

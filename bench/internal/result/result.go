@@ -67,6 +67,19 @@ func (r *Run) Save(file string) error {
 	return os.WriteFile(file, append(b, '\n'), 0o644)
 }
 
+// Merge puts the works of a later run in the place of those with the same names.
+func (r *Run) Merge(later *Run) {
+	fresh := map[string]bool{}
+	for _, row := range later.Table.Rows {
+		fresh[row.Work] = true
+	}
+	r.Table.Rows = slices.DeleteFunc(r.Table.Rows, func(row *report.Row) bool { return fresh[row.Work] })
+	r.Table.Rows = append(r.Table.Rows, later.Table.Rows...)
+	r.Skipped = append(r.Skipped, later.Skipped...)
+	maps.Copy(r.Peers, later.Peers)
+	r.Judge()
+}
+
 // Text prints the table and the bars.
 func (r *Run) Text(w io.Writer) error {
 	for _, name := range slices.Sorted(maps.Keys(r.Peers)) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -83,16 +84,16 @@ func (f *benchFlags) run(c *cobra.Command) error {
 	table, err := work.Run(c.Context(), o)
 	bar.end()
 	if c.Context().Err() != nil {
-		return fmt.Errorf("interrupted; what was started is gone")
+		return errors.New("interrupted; what was started is gone")
 	}
-	if err != nil {
+	if len(table.Rows) == 0 && err != nil {
 		return err
 	}
 	d.TookS, d.Table = time.Since(d.Began).Seconds(), *table
 	if f.asJSON {
-		return d.JSON(c.OutOrStdout())
+		return errors.Join(err, d.JSON(c.OutOrStdout()))
 	}
-	return d.Write(c.OutOrStdout())
+	return errors.Join(err, d.Write(c.OutOrStdout()))
 }
 
 // options checks the flags.

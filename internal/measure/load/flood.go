@@ -12,16 +12,16 @@ import (
 // Flood has senders clients write messages of size bytes to one that does not read, as
 // fast as they are let, until ctx ends. It calls begun once the first have been written.
 func Flood(ctx context.Context, from, to Target, senders, size int, begun func()) error {
-	receiver, err := connect(ctx, to)
+	silent, err := connect(ctx, to)
 	if err != nil {
 		return err
 	}
-	defer receiver.close()
+	defer silent.close()
 	var running sync.WaitGroup
 	errs := make([]error, senders)
 	var once sync.Once
 	for i := range senders {
-		running.Go(func() { errs[i] = flood(ctx, from, receiver.id, size, func() { once.Do(begun) }) })
+		running.Go(func() { errs[i] = flood(ctx, from, silent.id, size, func() { once.Do(begun) }) })
 	}
 	running.Wait()
 	once.Do(begun)

@@ -11,58 +11,70 @@ import (
 	"time"
 )
 
-// Member is one client in many groups. Close ends it.
-type Member struct {
-	client *client
-	groups int
+// Members is a few clients in many groups, each group with one of them. Close ends them.
+type Members struct {
+	clients []*client
+	groups  int
 }
 
-// NewMember connects a client that is in no group yet.
-func NewMember(ctx context.Context, t Target) (*Member, error) {
-	k, err := connect(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	return &Member{client: k}, nil
-}
-
-// Process is the process_id of the one that serves it.
-func (m *Member) Process() int { return m.client.process }
-
-// Close ends the client.
-func (m *Member) Close() { m.client.close() }
+// perMember is how many groups a client joins, fewer than a server allows.
+const perMember = 50_000
 
 const joinedPrefix = `{"type":"joined"`
 
-// Join makes it a member of groups more, and returns when every join is answered.
-func (m *Member) Join(ctx context.Context, groups int) error {
-	defer interrupt(ctx, []net.Conn{m.client.Conn})()
+// JoinMany connects clients and makes them members of so many groups.
+func JoinMany(ctx context.Context, t Target, groups int) (*Members, error) {
+	m := &Members{groups: groups}
+	for from := 0; from < groups; from += perMember {
+		k, err := connect(ctx, t)
+		if err != nil {
+			m.Close()
+			return nil, err
+		}
+		m.clients = append(m.clients, k)
+		if err := k.joinMany(ctx, from, min(from+perMember, groups)); err != nil {
+			m.Close()
+			return nil, fmt.Errorf("join groups from %d on: %w", from, err)
+		}
+	}
+	return m, nil
+}
+
+// Close ends the clients.
+func (m *Members) Close() {
+	for _, k := range m.clients {
+		k.close()
+	}
+}
+
+// joinMany joins the groups from one to below another and waits for all answers.
+func (k *client) joinMany(ctx context.Context, from, to int) error {
+	defer interrupt(ctx, []net.Conn{k.Conn})()
 	var writer sync.WaitGroup
-	defer writer.Wait()
 	var failed error
-	writer.Go(func() { failed = m.writeJoins(groups) })
-	for range groups {
-		_ = m.client.SetReadDeadline(time.Now().Add(answerTime))
-		frame, err := m.client.frame()
+	writer.Go(func() { failed = k.writeJoins(from, to) })
+	for range to - from {
+		_ = k.SetReadDeadline(time.Now().Add(answerTime))
+		frame, err := k.frame()
 		if err == nil && !bytes.HasPrefix(frame, []byte(joinedPrefix)) {
 			err = fmt.Errorf("the answer to a join is %q", frame)
 		}
 		if err != nil {
-			m.client.close()
+			k.close()
 			writer.Wait()
 			return errors.Join(context.Cause(ctx), err, failed)
 		}
 	}
-	m.groups += groups
-	return m.client.SetReadDeadline(time.Time{})
+	writer.Wait()
+	return k.SetReadDeadline(time.Time{})
 }
 
-func (m *Member) writeJoins(groups int) error {
+func (k *client) writeJoins(from, to int) error {
 	var batch []byte
-	for i := range groups {
-		batch = fmt.Appendf(batch, "{\"type\":\"join\",\"entity\":%q,\"entity_id\":%d}\n", groupEntity, firstGroup+m.groups+i)
-		if len(batch) >= batchBytes || i == groups-1 {
-			if _, err := m.client.Write(batch); err != nil {
+	for n := from; n < to; n++ {
+		batch = fmt.Appendf(batch, "{\"type\":\"join\",\"entity\":%q,\"entity_id\":%d}\n", groupEntity, firstGroup+n)
+		if len(batch) >= batchBytes || n == to-1 {
+			if _, err := k.Write(batch); err != nil {
 				return err
 			}
 			batch = batch[:0]
@@ -71,13 +83,22 @@ func (m *Member) writeJoins(groups int) error {
 	return nil
 }
 
-// Lookup sends to its groups at random, from a client elsewhere, as s says, and then
-// ends the member.
-func (m *Member) Lookup(ctx context.Context, from Target, s Stream, seed uint64) (Result, error) {
-	r, err := s.openTo(ctx, from, m.client, groupEntity, firstGroup)
+// Lookup sends to the groups at random, as s says, from a client of another process than
+// that of the first member, and ends the members.
+func (m *Members) Lookup(ctx context.Context, from Target, s Stream, seed uint64) (Result, error) {
+	r, err := s.openTo(ctx, from, m.clients[0], groupEntity, firstGroup)
 	if err != nil {
 		return Result{}, err
 	}
+	r.to.gaps = len(m.clients) > 1
+	var conns []net.Conn
+	for _, k := range m.clients[1:] {
+		in := r.to.in
+		in.bytes = bytes.Clone(in.bytes)
+		r.others = append(r.others, &receiver{client: k, in: in, gaps: true})
+		conns = append(conns, k.Conn)
+	}
+	defer interrupt(ctx, conns)()
 	random := rand.New(rand.NewPCG(seed, 0))
 	return r.run(ctx, s.Length, func() {
 		r.out.next()

@@ -73,7 +73,7 @@ func TestExpect(t *testing.T) {
 		"something shorter":         {true, [][]byte{[]byte("{}")}, false},
 		"something else, same size": {false, [][]byte{bytes.ToUpper(frame(1))}, false},
 	} {
-		r := &stream{datagrams: c.datagrams, in: message{bytes: frame(0)}}
+		r := &receiver{gaps: c.datagrams, in: message{bytes: frame(0)}}
 		r.in.find()
 		var err error
 		for _, f := range c.frames {

@@ -48,15 +48,15 @@ func (s Stream) Latency(ctx context.Context, from, to Target) (Result, error) {
 
 // stream is a pair of clients between which messages go.
 type stream struct {
-	from, to  *client
+	from      *client
+	to        *receiver
+	others    []*receiver // of messages to random groups; whoever opened the stream closes them
 	window    int
 	out       message // as sent last
-	in        message // as it arrived last
 	receipt   message // as it came last; empty without
 	sent      int
 	arrived   counter
 	answered  counter
-	last      time.Time // when something arrived
 	failed    chan error
 	datagrams bool
 }
@@ -64,35 +64,36 @@ type stream struct {
 // open connects both clients, in different processes where there are several, and sends
 // the first message, whose arrival shows the form of the others.
 func (s Stream) open(ctx context.Context, from, to Target) (*stream, error) {
-	receiver, err := connect(ctx, to)
+	k, err := connect(ctx, to)
 	if err != nil {
 		return nil, err
 	}
-	entity, id := "client", receiver.id
+	entity, id := "client", k.id
 	if to.PackedOut {
 		entity, id = groupEntity, firstGroup
-		err = receiver.join(id)
+		err = k.join(id)
 	}
 	if err != nil {
-		receiver.close()
+		k.close()
 		return nil, err
 	}
-	return s.openTo(ctx, from, receiver, entity, id)
+	return s.openTo(ctx, from, k, entity, id)
 }
 
 // openTo is open to a receiver that is there, which it owns from now on.
-func (s Stream) openTo(ctx context.Context, from Target, receiver *client, entity string, id int64) (*stream, error) {
-	sender, err := connectElsewhere(ctx, from, receiver.process)
+func (s Stream) openTo(ctx context.Context, from Target, to *client, entity string, id int64) (*stream, error) {
+	sender, err := connectElsewhere(ctx, from, to.process)
 	if err != nil {
-		receiver.close()
+		to.close()
 		return nil, err
 	}
-	r := &stream{from: sender, to: receiver, window: s.Window, datagrams: from.Datagrams() || receiver.to.Datagrams(),
-		out: newMessage(from, entity, id, s.Size, s.Receipts), failed: make(chan error, 2)}
+	datagrams := from.Datagrams() || to.to.Datagrams()
+	r := &stream{from: sender, to: &receiver{client: to, gaps: datagrams}, window: s.Window, datagrams: datagrams,
+		out: newMessage(from, entity, id, s.Size, s.Receipts)}
 	r.arrived.grown, r.answered.grown = make(chan struct{}, 1), make(chan struct{}, 1)
 	if err := r.first(s.Receipts); err != nil {
 		r.close()
-		return nil, fmt.Errorf("the first message from %s to %s: %w", from.Address, receiver.to.Address, err)
+		return nil, fmt.Errorf("the first message from %s to %s: %w", from.Address, to.to.Address, err)
 	}
 	return r, nil
 }
@@ -139,13 +140,8 @@ func (r *stream) first(receipts bool) error {
 	if err != nil {
 		return err
 	}
-	r.in = message{bytes: bytes.Clone(frame)}
-	r.in.find()
-	if len(r.in.numbers) != 1 {
-		return fmt.Errorf("%q arrived", frame)
-	}
-	if r.out.group > 0 {
-		r.in.group = bytes.Index(frame, r.out.bytes[r.out.group:r.out.group+len(zero)])
+	if err := r.to.learn(frame, r.out); err != nil {
+		return err
 	}
 	return errors.Join(r.from.SetDeadline(time.Time{}), r.to.SetDeadline(time.Time{}))
 }
@@ -155,18 +151,31 @@ func (r *stream) run(ctx context.Context, length time.Duration, next func()) (Re
 	defer r.close()
 	defer interrupt(ctx, []net.Conn{r.from.Conn, r.to.Conn})()
 	var readers sync.WaitGroup
+	receivers := append([]*receiver{r.to}, r.others...)
+	r.failed = make(chan error, len(receivers)+1)
 	began := time.Now()
-	r.last = began
-	readers.Go(func() { r.failed <- r.receive() })
+	for _, v := range receivers {
+		v.last = began
+		readers.Go(func() { r.failed <- r.receive(v) })
+	}
 	if r.receipt.bytes != nil {
 		readers.Go(func() { r.failed <- r.take() })
 	}
 	err := r.send(ctx, began.Add(length), next)
-	r.close()
+	r.from.close()
+	last := began
+	for _, v := range receivers {
+		v.close()
+	}
 	readers.Wait()
 	if ctx.Err() != nil {
 		return Result{}, context.Cause(ctx)
 	}
+	for _, v := range receivers {
+		if v.last.After(last) {
+			last = v.last
+		}
+	}
 	n := int(r.arrived.n.Load())
-	return Result{Count: n, Lost: r.sent - n, PerSecond: float64(n) / r.last.Sub(began).Seconds()}, err
+	return Result{Count: n, Lost: r.sent - n, PerSecond: float64(n) / last.Sub(began).Seconds()}, err
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"sync/atomic"
 	"time"
@@ -108,42 +107,22 @@ func (r *stream) await(ctx context.Context, c *counter, n int) (lost int, err er
 	}
 }
 
-// receive counts what arrives until the connection is closed.
-func (r *stream) receive() error {
+// receive counts what arrives at one client until its connection is closed.
+func (r *stream) receive(v *receiver) error {
 	for pending := 0; ; {
-		frame, err := r.to.fixed(len(r.in.bytes))
+		frame, err := v.fixed(len(v.in.bytes))
 		if err != nil {
 			return unlessClosed(err)
 		}
-		if err := r.expect(frame); err != nil {
+		if err := v.expect(frame); err != nil {
 			return err
 		}
-		if pending++; r.to.r == nil || r.to.r.Buffered() < len(r.in.bytes) {
-			r.last = time.Now()
+		if pending++; v.r == nil || v.r.Buffered() < len(v.in.bytes) {
+			v.last = time.Now()
 			r.arrived.add(pending)
 			pending = 0
 		}
 	}
-}
-
-// expect compares a frame with what must come next.
-func (r *stream) expect(frame []byte) error {
-	r.in.next()
-	if g := r.in.group; g > 0 && len(frame) == len(r.in.bytes) {
-		copy(r.in.bytes[g:g+len(zero)], frame[g:])
-	}
-	if bytes.Equal(frame, r.in.bytes) {
-		return nil
-	}
-	if r.datagrams && len(frame) == len(r.in.bytes) {
-		if n := r.in.number(frame); n > r.in.number(r.in.bytes) {
-			r.in.setNumber(n)
-			if bytes.Equal(frame, r.in.bytes) {
-				return nil
-			}
-		}
-	}
-	return fmt.Errorf("%q arrived instead of %q", frame, r.in.bytes)
 }
 
 // take counts receipts, which may come in any order, until the connection is closed.
@@ -165,13 +144,6 @@ func (r *stream) take() error {
 			pending = 0
 		}
 	}
-}
-
-func unlessClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
 }
 
 // oneByOne sends for a time, each message when the one before has arrived.
@@ -209,11 +181,11 @@ func (r *stream) one() error {
 	if _, err := r.from.Write(r.out.bytes); err != nil {
 		return err
 	}
-	frame, err := r.to.fixed(len(r.in.bytes))
+	frame, err := r.to.fixed(len(r.to.in.bytes))
 	if err != nil {
 		return err
 	}
-	if err := r.expect(frame); err != nil || r.receipt.bytes == nil {
+	if err := r.to.expect(frame); err != nil || r.receipt.bytes == nil {
 		return err
 	}
 	frame, err = r.from.fixed(len(r.receipt.bytes))

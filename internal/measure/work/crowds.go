@@ -94,14 +94,11 @@ func (b *bench) groups(ctx context.Context, groups int) error {
 		if err != nil {
 			return err
 		}
-		member, err := load.NewMember(ctx, targets[0])
+		members, err := load.JoinMany(ctx, targets[0], groups)
 		if err != nil {
 			return err
 		}
-		defer member.Close()
-		if err := member.Join(ctx, groups); err != nil {
-			return err
-		}
+		defer members.Close()
 		after, err := memoryOf(s, "tcp")
 		if err != nil {
 			return err
@@ -110,14 +107,14 @@ func (b *bench) groups(ctx context.Context, groups int) error {
 		if err != nil {
 			return err
 		}
-		b.add("groups", fmt.Sprintf("%d groups, process", groups), "bytes each", float64(after-before)/float64(groups))
+		b.add("groups", fmt.Sprintf("%d groups, processes", groups), "bytes each", float64(after-before)/float64(groups))
 		b.add("groups", fmt.Sprintf("%d groups, manager", groups), "bytes each", float64(managerAfter-managerBefore)/float64(groups))
 		managerCPU, err := server.CPU(s.PID())
 		if err != nil {
 			return err
 		}
 		l := load.Stream{Size: 128, Window: streamWindow, Length: b.Duration}
-		r, err := member.Lookup(ctx, targets[0], l, uint64(groups))
+		r, err := members.Lookup(ctx, targets[0], l, uint64(groups))
 		if err != nil {
 			return err
 		}

@@ -65,8 +65,8 @@ type bench struct {
 // errTooMany is wrapped by the reason to skip a size on this machine.
 var errTooMany = errors.New("not on this machine")
 
-// Run does the works, round by round, and returns their figures. It ends early with the
-// error of ctx. A size that this machine does not allow is noted in the table as skipped.
+// Run does the works, round by round, and returns their figures; with an error those that
+// it has until then. It ends early with the error of ctx. A size that this machine does not allow is noted in the table as skipped.
 // Nothing that it started is left when it returns.
 func Run(ctx context.Context, o Options) (*report.Table, error) {
 	b := &bench{Options: o, table: &report.Table{}}
@@ -93,7 +93,7 @@ func Run(ctx context.Context, o Options) (*report.Table, error) {
 		o.Progress(i, len(steps), what)
 		err := s.work.run(b, ctx, s.size)
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return b.table, context.Cause(ctx)
 		}
 		if errors.Is(err, errTooMany) {
 			skipped[what] = true
@@ -101,7 +101,7 @@ func Run(ctx context.Context, o Options) (*report.Table, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", what, err)
+			return b.table, fmt.Errorf("%s: %w", what, err)
 		}
 	}
 	o.Progress(len(steps), len(steps), "done")

@@ -12,15 +12,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/antano/antano/internal/measure/load"
 	"github.com/antano/antano/internal/measure/rawplugin"
 	"github.com/antano/antano/internal/measure/report"
 	"github.com/antano/antano/internal/measure/work"
 	"github.com/antano/antano/shared"
 )
 
-// beBenchPlugin serves as the plugin that `antano bench` measures the relay with: this
-// binary under that plugin's name.
-func beBenchPlugin() bool {
+// bePartOfBench is what this binary does under other names: the plugin that `antano bench`
+// measures the relay with, and clients of it.
+func bePartOfBench() bool {
+	if load.ServeOutside() {
+		return true
+	}
 	if filepath.Base(os.Args[0]) != shared.PluginPrefix+rawplugin.Name {
 		return false
 	}

@@ -17,7 +17,7 @@ var version = "dev"
 
 func main() {
 	manager.LaunchHelper()
-	if beBenchPlugin() {
+	if bePartOfBench() {
 		return
 	}
 	os.Exit(execute(os.Args[1:]))

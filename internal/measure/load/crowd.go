@@ -22,10 +22,15 @@ type Crowd struct {
 // Gather connects n clients, spread over the targets, each of which has had an answer
 // from the process that serves it.
 func Gather(ctx context.Context, n int, targets ...Target) (*Crowd, error) {
+	return gather(ctx, 0, n, targets...)
+}
+
+// gather is Gather with clients whose numbers begin with one.
+func gather(ctx context.Context, number, n int, targets ...Target) (*Crowd, error) {
 	c := &Crowd{clients: make([]*client, n)}
 	err := parallel(ctx, n, func(i int) error {
 		t := targets[i%len(targets)]
-		conn, err := t.dial(ctx, i)
+		conn, err := t.dial(ctx, number+i)
 		if err != nil {
 			return err
 		}

@@ -51,7 +51,7 @@ func (b *bench) fanOut(ctx context.Context, members int) error {
 // idle measures what connections cost that do nothing. The kernel's memory for them is
 // not in it.
 func (b *bench) idle(ctx context.Context, connections int) error {
-	if err := roomFor(connections); err != nil {
+	if err := roomFor(perProcess * 3 / 2); err != nil {
 		return err
 	}
 	return b.withTargets(ctx, crowded(max(2, connections/perProcess)), []string{"tcp"}, func(s *server.Server, targets []load.Target) error {
@@ -63,7 +63,7 @@ func (b *bench) idle(ctx context.Context, connections int) error {
 		if err != nil {
 			return err
 		}
-		crowd, err := load.Gather(ctx, connections, targets...)
+		crowd, err := load.GatherOutside(ctx, connections, targets[0])
 		if err != nil {
 			return err
 		}

@@ -99,7 +99,7 @@ func newService(a assembly, server *Server) (_ *Service, err error) {
 		}
 	}
 	s.page.Use(rowsOf(len(ids)))
-	if s.slots, err = newSlotKeeper(s, s.slotCount()); err != nil {
+	if s.slots, err = newSlotKeeper(relayedReaders{server}, s.slotCount(), s.plan().ProcessIDs); err != nil {
 		return nil, fmt.Errorf("service %s: %w", a.row.Params.Name, err)
 	}
 	for i, id := range ids {

@@ -13,10 +13,27 @@ import (
 	"github.com/antano/antano/manager/internal/slots"
 )
 
+// slotReaders are the processes that a slotKeeper commands.
+type slotReaders interface {
+	// assign has a generation read exactly these slots, and returns when it has confirmed
+	// that.
+	assign(ctx context.Context, i *instance, set slots.Set) error
+	// handOver moves the clients of some slots from one generation to another.
+	handOver(ctx context.Context, from, to *instance, set slots.Set) error
+	// starting reports whether a process is at the start of that generation.
+	starting(w *worker, generation int) bool
+	// ended is closed when a generation has.
+	ended(i *instance) <-chan struct{}
+	// confirmed is told of what a generation reads by now.
+	confirmed(i *instance, set slots.Set)
+	// warn is told of what went wrong with a generation.
+	warn(what string, i *instance, err error)
+}
+
 // slotKeeper carries out what a slots.Table decides for one service. A service
 // without slots has one without a table, which does nothing.
 type slotKeeper struct {
-	service *Service
+	processes slotReaders
 
 	mu       sync.Mutex // guards what follows
 	table    *slots.Table
@@ -29,14 +46,15 @@ type slotKeeper struct {
 	wait   sync.WaitGroup
 }
 
-func newSlotKeeper(s *Service, n int) (*slotKeeper, error) {
-	k := &slotKeeper{service: s, readers: make(map[int]*instance), replaced: make(map[int]bool), changed: make(chan struct{})}
+// newSlotKeeper has the processes with these ids share n slots.
+func newSlotKeeper(processes slotReaders, n int, ids []int) (*slotKeeper, error) {
+	k := &slotKeeper{processes: processes, readers: make(map[int]*instance), replaced: make(map[int]bool), changed: make(chan struct{})}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	if n == 0 {
 		return k, nil
 	}
 	var err error
-	k.table, err = slots.New(n, s.plan().ProcessIDs)
+	k.table, err = slots.New(n, ids)
 	return k, err
 }
 
@@ -93,13 +111,9 @@ func (k *slotKeeper) note(id int, of func(int) []slots.Command) {
 
 // overdue lets the siblings of a process adopt its slots when it is still starting.
 func (k *slotKeeper) overdue(w *worker, generation int) {
-	st := w.process.Status()
-	if st.State != event.Starting || st.Ref.Generation != generation || k.ctx.Err() != nil {
-		return
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if w.process.Status().State == event.Starting {
+	if k.ctx.Err() == nil && k.processes.starting(w, generation) {
 		k.send(k.table.Away(w.id))
 	}
 }
@@ -121,12 +135,12 @@ func (k *slotKeeper) send(commands []slots.Command) {
 }
 
 func (k *slotKeeper) assign(i *instance, c slots.Command) {
-	err := i.link.AssignSlots(k.ctx, c.Slots)
+	err := k.processes.assign(k.ctx, i, c.Slots)
 	if err != nil {
 		k.warn("slots were not confirmed", i, err)
 		return
 	}
-	i.emitSlots(c.Slots)
+	k.processes.confirmed(i, c.Slots)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.readers[c.Process] == i { // a later generation has confirmed nothing yet
@@ -135,7 +149,7 @@ func (k *slotKeeper) assign(i *instance, c slots.Command) {
 }
 
 func (k *slotKeeper) move(from, to *instance, c slots.Command) {
-	err := k.handOver(from, to, c.Slots)
+	err := k.processes.handOver(k.ctx, from, to, c.Slots)
 	if err != nil && !errors.Is(err, errNoHandover) {
 		k.warn("the clients of some slots were not handed over: they are new where they go", from, err)
 	}
@@ -146,7 +160,7 @@ func (k *slotKeeper) move(from, to *instance, c slots.Command) {
 
 func (k *slotKeeper) warn(what string, i *instance, err error) {
 	if k.ctx.Err() == nil && !errors.Is(err, relay.ErrDown) {
-		k.service.server.cfg.Logger.Warn(what, "service", k.service.plan().Params.Name, "process", i.w.id, "generation", i.gen, "err", err)
+		k.processes.warn(what, i, err)
 	}
 }
 

@@ -2,10 +2,8 @@ package manager
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"github.com/antano/antano/manager/internal/relay"
 	"github.com/antano/antano/manager/internal/slots"
 )
 
@@ -99,10 +97,10 @@ func (k *slotKeeper) outlived(old *instance) {
 func (k *slotKeeper) silence(id int, old *instance) {
 	ctx, cancel := context.WithTimeout(k.ctx, confirmTime)
 	defer cancel()
-	if err := old.link.AssignSlots(ctx, 0); err != nil {
+	if err := k.processes.assign(ctx, old, 0); err != nil {
 		k.warn("a replaced process has not stopped reading its slots", old, err)
 		select {
-		case <-old.Done():
+		case <-k.processes.ended(old):
 		case <-k.ctx.Done():
 			return
 		}
@@ -116,14 +114,4 @@ func (k *slotKeeper) silence(id int, old *instance) {
 		k.send(k.table.Reaped(id))
 	}
 	k.send(k.table.Release(id))
-}
-
-var errNoHandover = errors.New("the plugin cannot hand clients over")
-
-// handOver moves the clients of some slots from one running process to another.
-func (k *slotKeeper) handOver(from, to *instance, set slots.Set) error {
-	if !from.spec.movesTo(to.spec) {
-		return errNoHandover
-	}
-	return k.service.server.router.Move(k.ctx, from.link, to.link, relay.Scope{Slots: set})
 }

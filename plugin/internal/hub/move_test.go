@@ -72,7 +72,7 @@ func TestMove(t *testing.T) {
 // Messages of all kinds go on over one replacement after another: everything arrives
 // once and in order, and every id gets one answer.
 func TestMoveUnderLoad(t *testing.T) {
-	const clients, messages, generations = 12, 400, 6
+	const clients, messages, burst = 12, 240, 24
 	handled := newJournal()
 	w := newWorld(t, func(cfg *Config) {
 		cfg.Handler = func(_ context.Context, m *shared.Message) (any, error) {
@@ -92,6 +92,21 @@ func TestMoveUnderLoad(t *testing.T) {
 		c.until(t, 1)
 		all = append(all, c)
 	}
+	ledgers := make([]*ledger, clients)
+	for i := range all {
+		ledgers[i] = newLedger()
+	}
+	answered := func(n int) {
+		for i, c := range all {
+			for ledgers[i].answers < n {
+				for _, m := range c.until(t, 1) {
+					ledgers[i].enter(t, m)
+				}
+			}
+		}
+	}
+	var done sync.WaitGroup
+	generation := uint32(1)
 	for n := range messages {
 		for i, c := range all {
 			switch n % 4 {
@@ -103,25 +118,21 @@ func TestMoveUnderLoad(t *testing.T) {
 				c.say(`{"entity":"service","entity_id":%d,"message":{"by":%d,"n":%d},"id":%d}`, serviceID, i, n, n)
 			}
 		}
-	}
-	var done sync.WaitGroup
-	for g := uint32(2); g <= generations; g++ {
-		old := p
-		p = w.replace(p, g)
-		done.Go(func() {
-			old.finish()
-			old.stop()
-		})
-	}
-	ledgers := make([]*ledger, clients)
-	for i, c := range all {
-		ledgers[i] = newLedger()
-		for ledgers[i].answers < messages {
-			for _, m := range c.until(t, 1) {
-				ledgers[i].enter(t, m)
-			}
+		if n%burst < burst-1 {
+			continue
 		}
+		if n%(2*burst) == 2*burst-1 {
+			generation++
+			old := p
+			p = w.replace(p, generation)
+			done.Go(func() {
+				old.finish()
+				old.stop()
+			})
+		}
+		answered(n - burst/2) // the rest is under way, but no message for as long as it may
 	}
+	answered(messages)
 	done.Wait()
 	for i, l := range ledgers {
 		for _, m := range all[i].take() {

@@ -204,12 +204,12 @@ func TestPluginCommands(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 	}
-	if !slices.Equal(types, []string{"echo", "tcp", "udp", "unix"}) {
+	if !slices.Equal(types, []string{"echo", "rest", "tcp", "udp", "unix", "websocket"}) {
 		t.Errorf("plugins are %v", types)
 	}
 
 	out, _, code = antano(t, "", append([]string{"plugin", "list"}, pluginDirs(t, "rubbish")...)...)
-	if code != 0 || !strings.Contains(out, "Welcome to the rubbish plugin!") || strings.Count(out, "\n") != 6 {
+	if code != 0 || !strings.Contains(out, "Welcome to the rubbish plugin!") || strings.Count(out, "\n") != 8 {
 		t.Errorf("exit %d, list with a bad plugin is\n%s", code, out)
 	}
 

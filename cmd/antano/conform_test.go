@@ -22,8 +22,8 @@ func TestOwnPluginsConform(t *testing.T) {
 	t.Parallel()
 	for name, lacks := range map[string][]string{
 		"tcp": {"handler false"}, "unix": {"handler false"}, "udp": {"handler false", "datagrams"}, "echo": {"no sockets"},
-		"websocket": {"handler false", "client of the kit's own"},
-		"rest":      {"handler false", "protocol of their own", "see client"},
+		"websocket": {"handler false", "handover false", "client of the kit's own"},
+		"rest":      {"handler false", "handover false", "protocol of their own", "see client"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var client []string

@@ -76,7 +76,7 @@ func TestAttach(t *testing.T) {
 	plugin := testserver.PluginPath(binDir, "tcp")
 
 	for _, command := range [][]string{{"false"}, {"sh", "-c", "sleep 0"}} {
-		s.fails(1, "", append([]string{"plugin", "attach", "chat/1", "--runtime-dir", s.runtimeDir(), "--"}, command...)...)
+		s.fails(1, "attach chat/1: failed", append([]string{"plugin", "attach", "chat/1", "--runtime-dir", s.runtimeDir(), "--"}, command...)...)
 		if p := s.byID("chat")[1]; p.Generation > 3 || p.State != "ready" {
 			t.Errorf("after %v: %+v", command, p)
 		}

@@ -28,7 +28,7 @@ type Order struct {
 
 // orderKeys are what the query of an order may have.
 var orderKeys = map[string][]string{
-	Restart: {"process"}, Stop: {"process"}, Start: {"process"}, Scale: {"processes"}, Reload: {"dry_run"},
+	Restart: {"process"}, Stop: {"process"}, Start: {"process"}, Attach: {"process"}, Scale: {"processes"}, Reload: {"dry_run"},
 }
 
 func parseOrder(r *http.Request, verb string) (Order, error) {

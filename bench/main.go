@@ -16,26 +16,39 @@ import (
 
 	"github.com/antano/antano/bench/internal/page"
 	"github.com/antano/antano/bench/internal/result"
+	"github.com/antano/antano/internal/measure/load"
 	"github.com/antano/antano/internal/measure/rawplugin"
 	"github.com/antano/antano/shared"
 )
 
 func main() {
-	if role := os.Getenv(roleKey); role != "" {
-		if err := play(role); err != nil {
-			fmt.Fprintln(os.Stderr, "bench", role+":", err)
-			os.Exit(1)
-		}
-		return
-	}
-	if os.Getenv(shared.CookieKey) != "" {
-		rawplugin.Serve()
+	if takePart() {
 		return
 	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// takePart reports whether this process was started by a bench, as a part of what it
+// measures, and then is that until it ends.
+func takePart() bool {
+	if load.ServeOutside() {
+		return true
+	}
+	if role := os.Getenv(roleKey); role != "" {
+		if err := play(role); err != nil {
+			fmt.Fprintln(os.Stderr, "bench", role+":", err)
+			os.Exit(1)
+		}
+		return true
+	}
+	if os.Getenv(shared.CookieKey) != "" {
+		rawplugin.Serve()
+		return true
+	}
+	return false
 }
 
 // options is the command line.

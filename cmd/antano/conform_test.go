@@ -137,6 +137,7 @@ var bentPoints = []bending{
 	{"health-recovery", []string{"sick-for-good"}},
 	{"slots", []string{"other-slots"}},
 	{"bad-frames", []string{"tolerant"}},
+	{"later-versions", []string{"dated"}},
 	{"unknown-result", []string{"touchy"}},
 	{"hold", []string{"restless"}},
 	{"ack", []string{"never-acks"}},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/antano/antano/shared"
@@ -63,10 +64,13 @@ func FromStart(s Start) (*pluginpb.StartRequest, error) {
 	}, nil
 }
 
+// ErrUnknownKey says that params hold what only later plugins know.
+var ErrUnknownKey = errors.New("which this plugin does not know")
+
 // ToStart reads the request. What it returns has ids in range that agree with the
 // params, a socket path that fits, a share row below the rows in use, durations
 // from 0 to a day (the window: a year), and limits above 0. Keys of the params that this version does not
-// know are an error, so that a plugin does not ignore what it was told.
+// know are an ErrUnknownKey, so that a plugin does not ignore what it was told.
 func ToStart(r *pluginpb.StartRequest) (Start, error) {
 	params, err := paramsFromJSON(r.GetParams())
 	if err != nil {
@@ -103,6 +107,9 @@ func paramsFromJSON(b []byte) (shared.ServiceParams, error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&p); err != nil {
+		if key, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok { // the package has no error of its own for it
+			return p, fmt.Errorf("start: params have the key %s, %w; take it out, or use a plugin that knows it", key, ErrUnknownKey)
+		}
 		return p, fmt.Errorf("start: decode params: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {

@@ -79,7 +79,7 @@ func TestControlRoundTrip(t *testing.T) {
 		fixed int // bytes before an open end; 0: it has none
 	}{
 		{"hello", AppendHello(nil, &hello), TypeHello, hello, 0},
-		{"welcome", AppendWelcome(nil, &welcome), TypeWelcome, welcome, 0},
+		{"welcome", AppendWelcome(nil, &welcome), TypeWelcome, welcome, welcomeBody},
 		{"sequences", AppendSequences(nil, sequences), TypeSequences, sequences, 0},
 		{"result", AppendResult(nil, &result), TypeResult, result, 0},
 		{"subscribe", AppendGroup(nil, TypeSubscribe, &group), TypeSubscribe, group, 0},

@@ -49,7 +49,7 @@ const (
 	TypeGiveSockets   Type = 34 // M→P: hand the listening sockets to the manager
 	TypeAck           Type = 35 // both ways: message frames read so far
 	TypeSenders       Type = 36 // P→M, after rejoin: whose messages its handler handles
-	TypeMetric        Type = 37 // P→M: a number of the author\'s own
+	TypeMetric        Type = 37 // P→M: a number of the author's own
 )
 
 var typeNames = [...]string{
@@ -72,6 +72,13 @@ func (t Type) String() string {
 	}
 	return fmt.Sprintf("type %d", uint8(t))
 }
+
+// Optional reports whether who does not know t ignores a frame of it: what later versions
+// add for information. Any other type that is not known ends the link. Source:
+// docs/protocol.md "Versions".
+func (t Type) Optional() bool { return t >= firstOptional }
+
+const firstOptional Type = 128
 
 // HeaderSize is the length prefix and the type byte.
 const HeaderSize = 5

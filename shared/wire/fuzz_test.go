@@ -131,10 +131,18 @@ func FuzzControl(f *testing.F) {
 			}
 			return
 		}
-		if again := appendAs(Type(typ), v); again != nil && !bytes.Equal(again[HeaderSize:], body) {
+		if again := appendAs(Type(typ), v); again != nil && !bytes.Equal(again[HeaderSize:], known(Type(typ), body)) {
 			t.Fatalf("type %d: got %x want %x", typ, again[HeaderSize:], body)
 		}
 	})
+}
+
+// known is the part of a body that this version knows.
+func known(t Type, body []byte) []byte {
+	if t == TypeWelcome {
+		return body[:welcomeBody]
+	}
+	return body
 }
 
 func appendAs(t Type, v any) []byte {

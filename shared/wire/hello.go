@@ -10,6 +10,9 @@ const SecretSize = 32
 // HelloSize is the size of a hello as a frame.
 const HelloSize = HeaderSize + 1 + 2 + 4 + SecretSize
 
+// welcomeBody is the size of what this version knows of a welcome's body.
+const welcomeBody = 1 + 1 + 4 + 4 + 4
+
 // Hello is a plugin's first frame: a hello, a rejoin, and part of a transfer.
 type Hello struct {
 	Version    uint8
@@ -63,9 +66,9 @@ func AppendWelcome(dst []byte, w *Welcome) []byte {
 	return end(dst, at)
 }
 
-// Parse reads the body of a welcome.
+// Parse reads the body of a welcome. What later versions append is left alone.
 func (w *Welcome) Parse(body []byte) error {
-	c := cursor{b: body}
+	c := cursor{b: body[:min(len(body), welcomeBody)]}
 	w.Version, w.Server = c.u8(), c.u8()
 	w.Sequences = Sequences{First: c.u32(), Count: c.u32()}
 	w.Window = c.u32()

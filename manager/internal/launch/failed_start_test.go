@@ -39,7 +39,7 @@ func TestFailedStartsExplainThemselves(t *testing.T) {
 		"prints 300 KiB in a line":    {"long-line", ErrHandshake, -1, []string{"xxxx", "not a handshake"}},
 		"prints an empty line":        {"line:", ErrHandshake, -1, []string{`"\n"`}},
 		"core protocol":               {"line:2|1|unix|SOCKET|grpc", ErrHandshake, -1, []string{"version 2"}},
-		"plugin protocol":             {"wrong-version", ErrHandshake, -1, []string{"version 2", "speaks 1"}},
+		"plugin protocol":             {"wrong-version", ErrHandshake, -1, []string{"version 2", "this antano 1", "install a plugin for version 1, or an antano that speaks 2"}},
 		"tcp":                         {"line:1|1|tcp|127.0.0.1:1|grpc", ErrHandshake, -1, []string{"tcp", "127.0.0.1:1"}},
 		"socket elsewhere":            {"line:1|1|unix|/tmp/plugin1|grpc", ErrHandshake, -1, []string{"/tmp/plugin1"}},
 		"net/rpc":                     {"line:1|1|unix|SOCKET|netrpc", ErrHandshake, -1, []string{"grpc"}},

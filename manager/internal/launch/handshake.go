@@ -28,7 +28,7 @@ func checkHandshake(line, dir string) error {
 		return fmt.Errorf("%w: it speaks version %s of go-plugin's protocol, not %d; rebuild it", ErrHandshake, fields[0], plugin.CoreProtocolVersion)
 	}
 	if fields[1] != strconv.Itoa(shared.ProtocolVersion) {
-		return fmt.Errorf("%w: it speaks version %s of the plugin protocol, this antano speaks %d; install a plugin that matches",
+		return fmt.Errorf("%w: it speaks version %s of the plugin protocol, this antano %d; install a plugin for version %[3]d, or an antano that speaks %[2]s",
 			ErrHandshake, fields[1], shared.ProtocolVersion)
 	}
 	if fields[2] != "unix" {

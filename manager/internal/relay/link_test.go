@@ -27,7 +27,7 @@ func TestViolations(t *testing.T) {
 	}{
 		{"length", []byte{255, 0, 0, 0, 3}, 1, "length"},
 		{"cut message", []byte{0, 0, 0, 3, 3, 1, 2}, 1, "message is cut short"},
-		{"unknown type", []byte{0, 0, 0, 1, 77}, 1, "type 77"},
+		{"unknown type", []byte{0, 0, 0, 1, 127}, 1, "type 127"},
 		{"welcome", wire.AppendWelcome(nil, &wire.Welcome{}), 1, "frame welcome (2)"},
 		{"credit", wire.AppendCredit(nil, &wire.Credit{Lane: wire.Lane{Kind: 1}}), 1, "frame credit (7)"},
 		{"health", wire.AppendHealth(nil, 1), 1, "frame health (10)"},
@@ -53,6 +53,24 @@ func TestViolations(t *testing.T) {
 			b.wantResult(1, shared.CodeNone)
 		})
 	}
+}
+
+// TestLaterPlugin: frames of types from 128 on that are not known are ignored, also while a
+// process of an earlier manager tells what it has.
+func TestLaterPlugin(t *testing.T) {
+	later := wire.AppendMove(wire.AppendEmpty(nil, 128), 255, 1)
+	_, a, b, _ := town(t, Config{})
+	a.write(later)
+	a.send(a.to(wire.KindClient, b.client(0), 1))
+	b.answer(b.message().Token, 1)
+	a.wantResult(1, shared.CodeNone)
+
+	g := newRig(t, Config{Held: true})
+	g.SkipTo(map[int]uint64{1: 9000})
+	c := g.adopt(1, 1)
+	c.write(later)
+	c.holds(1, 1, 4096)
+	c.rejoined()
 }
 
 // TestBadResult: a result of two copies for a message to one client is answered as

@@ -95,6 +95,9 @@ func (l *Link) frame(f wire.Frame) error {
 	case wire.TypeHello:
 		return fmt.Errorf("%w: a second hello", wire.ErrFrame)
 	}
+	if f.Type.Optional() {
+		return nil
+	}
 	return fmt.Errorf("%w: frame %s (%d) is not for a process to send", wire.ErrFrame, f.Type, uint8(f.Type))
 }
 

@@ -84,6 +84,9 @@ func (l *Link) replay(in *wire.Reader) error {
 				l.exit()
 			}
 		default:
+			if f.Type.Optional() {
+				continue
+			}
 			err = fmt.Errorf("%w: %s before rejoined", wire.ErrFrame, f.Type)
 		}
 		if err != nil {

@@ -85,6 +85,9 @@ func (l *Link) take(r Receiver, in *inbound, f wire.Frame) (err error) {
 	case wire.TypeHold:
 		err = l.takeHold(f.Body)
 	default:
+		if f.Type.Optional() {
+			return nil
+		}
 		err = fmt.Errorf("%w: type %d is not one that the manager sends", wire.ErrFrame, f.Type)
 	}
 	return err

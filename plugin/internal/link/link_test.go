@@ -2,6 +2,7 @@ package link_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"os"
@@ -224,11 +225,52 @@ func TestDialWaits(t *testing.T) {
 	}
 }
 
+// What a later manager adds is ignored: bytes behind the welcome, and frames of types from
+// 128 on.
+func TestLaterManager(t *testing.T) {
+	path := socketPath(t)
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	answer := make(chan wire.Frame, 1)
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		sent := append(wire.AppendWelcome(nil, &wire.Welcome{Version: shared.ProtocolVersion, Server: 9, Window: 1}), "more"...)
+		binary.BigEndian.PutUint32(sent, uint32(len(sent)-4))
+		sent = wire.AppendMove(wire.AppendEmpty(sent, 128), 255, 1)
+		conn.Write(wire.AppendHealth(sent, 3))
+		for in := wire.NewReader(conn); ; {
+			if f, err := in.Next(); err != nil || f.Type == wire.TypeHealthOK {
+				answer <- f
+				return
+			}
+		}
+	}()
+	l, err := link.Dial(withTimeout(t), link.Config{Socket: path, QueueBytes: 1000, Hello: wire.Hello{Version: shared.ProtocolVersion}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	l.Run(newRecorder())
+	if got := l.Welcome(); got.Server != 9 || got.Window != 1 {
+		t.Errorf("the welcome is %+v", got)
+	}
+	if f := <-answer; f.Type != wire.TypeHealthOK {
+		t.Errorf("health is answered with %s: %v", f.Type, l.Err())
+	}
+}
+
 // A manager that speaks nonsense loses the link.
 func TestNonsense(t *testing.T) {
 	for _, frame := range [][]byte{
 		{0, 0, 0, 1, byte(wire.TypeSubscribe)},  // only plugins send it
-		{0, 0, 0, 1, 200},                       // no such type
+		{0, 0, 0, 1, 127},                       // no such type
 		{0, 0, 0, 2, byte(wire.TypeMessage), 1}, // cut short
 		{0xFF, 0, 0, 0, 0},                      // absurd length
 		{0, 0, 0, 3, byte(wire.TypeHealth), 1, 1},

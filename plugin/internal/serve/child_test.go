@@ -199,6 +199,13 @@ func timeout(t *testing.T) context.Context {
 
 func (c *child) start() error {
 	c.t.Helper()
+	_, err := c.client.Start(timeout(c.t), c.request())
+	return err
+}
+
+// request is what Start tells.
+func (c *child) request() *pluginpb.StartRequest {
+	c.t.Helper()
 	params := shared.ServiceParams{ID: 2, AntanoServerID: 1, ServiceType: "child", Name: "child", MessageFormatIn: shared.FormatJSON,
 		MessageFormatOut: shared.FormatJSON, Processes: 1, Limits: shared.DefaultLimits()}
 	request := c.manager.Start(params, 1)
@@ -207,8 +214,7 @@ func (c *child) start() error {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	_, err = c.client.Start(timeout(c.t), in)
-	return err
+	return in
 }
 
 // mustStart starts the service.

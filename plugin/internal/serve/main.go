@@ -9,6 +9,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -50,11 +53,14 @@ func Main(s Service) {
 	signal.Ignore(os.Interrupt) // before anything that a Ctrl-C could cut short
 	stdout, stderr := os.Stdout, os.Stderr
 	if os.Getenv(shared.CookieKey) != shared.CookieValue {
-		fatal(stderr, fmt.Errorf("this is a plugin of antano and does nothing by itself; put it into the plugin directory and start antano run"))
+		fatal(stderr, 1, fmt.Errorf("this is a plugin of antano and does nothing by itself; put it into the plugin directory and start antano run"))
+	}
+	if err := checkVersions(os.Getenv(versionsKey)); err != nil {
+		fatal(stderr, shared.ExitConfig, err)
 	}
 	in, err := inherit()
 	if err != nil {
-		fatal(stderr, err)
+		fatal(stderr, 1, err)
 	}
 	lines, closeLog := newLogWriter(stderr)
 	log := slog.New(slog.NewJSONHandler(lines, nil))
@@ -69,9 +75,23 @@ func Main(s Service) {
 }
 
 // fatal ends a process that cannot serve.
-func fatal(stderr *os.File, err error) {
+func fatal(stderr *os.File, code int, err error) {
 	fmt.Fprintf(stderr, "%s: %v\n", filepath.Base(os.Args[0]), err)
-	os.Exit(1)
+	os.Exit(code)
+}
+
+// versionsKey is the environment variable with the versions of the plugin protocol that
+// the manager speaks.
+const versionsKey = "PLUGIN_PROTOCOL_VERSIONS"
+
+// checkVersions says what is wrong when the manager does not speak ours: go-plugin would
+// serve it all the same. Without a list there is nothing to choose from.
+func checkVersions(offered string) error {
+	if offered == "" || slices.Contains(strings.Split(offered, ","), strconv.Itoa(shared.ProtocolVersion)) {
+		return nil
+	}
+	return fmt.Errorf("this plugin speaks version %d of the plugin protocol, this antano %.80q; install a plugin for it, or an antano that speaks %[1]d",
+		shared.ProtocolVersion, offered)
 }
 
 // serve is go-plugin's side of the control plane.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/antano/antano/plugin/internal/share"
 	"github.com/antano/antano/shared"
@@ -24,19 +25,23 @@ func TestCannotServe(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		env  []string
+		code int
 		want string
 	}{
-		{"by hand", []string{shared.CookieKey + "="}, "does nothing by itself"},
-		{"no such directory", []string{"PLUGIN_UNIX_SOCKET_DIR=/nonexistent"}, "cannot serve the control plane"},
-		{"path too long", []string{"PLUGIN_UNIX_SOCKET_DIR=/tmp/" + strings.Repeat("x", 100)}, "cannot serve the control plane"},
-		{"too few names", []string{"LISTEN_FDS=2", "LISTEN_FDNAMES=tcp"}, "LISTEN_FDNAMES"},
-		{"not a number", []string{"LISTEN_FDS=two", "LISTEN_FDNAMES=tcp"}, "LISTEN_FDS"},
-		{"not inherited", []string{"LISTEN_FDS=1", "LISTEN_FDNAMES=tcp"}, "descriptor 3"},
+		{"by hand", []string{shared.CookieKey + "="}, 1, "does nothing by itself"},
+		{"no such directory", []string{"PLUGIN_UNIX_SOCKET_DIR=/nonexistent"}, 1, "cannot serve the control plane"},
+		{"path too long", []string{"PLUGIN_UNIX_SOCKET_DIR=/tmp/" + strings.Repeat("x", 100)}, 1, "cannot serve the control plane"},
+		{"too few names", []string{"LISTEN_FDS=2", "LISTEN_FDNAMES=tcp"}, 1, "LISTEN_FDNAMES"},
+		{"not a number", []string{"LISTEN_FDS=two", "LISTEN_FDNAMES=tcp"}, 1, "LISTEN_FDS"},
+		{"not inherited", []string{"LISTEN_FDS=1", "LISTEN_FDNAMES=tcp"}, 1, "descriptor 3"},
+		{"a manager of version 2 alone", []string{"PLUGIN_PROTOCOL_VERSIONS=2"}, shared.ExitConfig,
+			`version 1 of the plugin protocol, this antano "2"; install a plugin for it`},
+		{"a manager of two later versions", []string{"PLUGIN_PROTOCOL_VERSIONS=11,2"}, shared.ExitConfig, `this antano "11,2"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := command(t, "", tc.env)
 			err := c.cmd.Run()
-			if got := c.cmd.ProcessState.ExitCode(); got != 1 {
+			if got := c.cmd.ProcessState.ExitCode(); got != tc.code {
 				t.Errorf("exit code %d (%v)", got, err)
 			}
 			if !strings.Contains(c.errors(), tc.want) {
@@ -55,6 +60,37 @@ func TestDescribe(t *testing.T) {
 	}
 	c.shutdown()
 	c.exits(0)
+}
+
+// What it speaks is chosen from what the manager offers, in whatever order. The fields and
+// requests of a later manager are no reason to fail; a key of the params is.
+func TestNegotiation(t *testing.T) {
+	for _, offered := range []string{"1,2", "3,2,1", ""} {
+		c := launch(t, "", []string{"PLUGIN_PROTOCOL_VERSIONS=" + offered}) // fails unless it says 1
+		if _, err := c.client.Describe(timeout(t), &pluginpb.DescribeRequest{}); err != nil {
+			t.Errorf("offered %q: %v", offered, err)
+		}
+		c.shutdown()
+		c.exits(0)
+	}
+	c := launch(t, "", nil)
+	in := c.request()
+	later := protowire.AppendString(protowire.AppendTag(nil, 1000, protowire.BytesType), "of a later version")
+	in.ProtoReflect().SetUnknown(later)
+	if _, err := c.client.Start(timeout(t), in); err != nil {
+		t.Errorf("with a field that it does not know: %v", err)
+	}
+	c.stop()
+	c.exits(0)
+
+	c = launch(t, "", nil)
+	in = c.request()
+	in.Params = append([]byte(`{"tags":["a"],`), in.Params[1:]...)
+	_, err := c.client.Start(timeout(t), in)
+	if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), `params have the key "tags", which this plugin does not know`) {
+		t.Errorf("with a key that it does not know: %v", err)
+	}
+	c.exits(shared.ExitConfig)
 }
 
 // The whole life: start with what was inherited, list clients, drain, stop.

@@ -51,6 +51,12 @@ func (r *rpc) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb.De
 func (r *rpc) Start(ctx context.Context, in *pluginpb.StartRequest) (*pluginpb.StartResponse, error) {
 	r.begin()
 	s, err := control.ToStart(in)
+	if errors.Is(err, control.ErrUnknownKey) {
+		err = ConfigError(err)
+		r.process.log.Error(err.Error())
+		r.exit(exitCode(err))
+		return nil, statusOf(err)
+	}
 	if err != nil {
 		r.process.log.Error(err.Error())
 		r.exit(1)

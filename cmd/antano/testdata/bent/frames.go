@@ -247,9 +247,13 @@ func (b *bent) result(f wire.Frame) [][]byte {
 // fromManager bends what the manager sends.
 func (b *bent) fromManager(f wire.Frame, manager net.Conn) [][]byte {
 	switch f.Type {
-	case 250:
+	case 127:
 		if b.is("tolerant") {
 			return nil
+		}
+	case 128:
+		if b.is("dated") {
+			return [][]byte{wire.AppendEmpty(nil, 127)}
 		}
 	case wire.TypeWelcome:
 		return b.welcome(f)

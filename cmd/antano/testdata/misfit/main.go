@@ -30,6 +30,17 @@ func main() {
 	case "version":
 		fmt.Println("1|99|unix|/nonexistent|grpc")
 		select {}
+	case "later":
+		serveVersion2()
+		return
+	case "parting": // a later plugin that looks before it serves
+		fmt.Fprintln(os.Stderr, "parting: this plugin speaks version 2 of the plugin protocol; use an antano that speaks 2")
+		os.Exit(shared.ExitConfig)
+	case "both":
+		if offered("2") {
+			serveVersion2()
+			return
+		}
 	}
 	if m.kind == "slowback" {
 		plugin.Serve(slowback{socket.New(socket.Config{Description: shared.Description{

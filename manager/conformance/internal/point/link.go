@@ -111,9 +111,47 @@ func slots(t *trial) (string, error) {
 	return "a datagram waited while its slot was not to be read, and was answered afterwards", nil
 }
 
+// unknownType is the last that has to be known, laterType and all beyond need not be.
+const (
+	unknownType wire.Type = 127
+	laterType   wire.Type = 128
+)
+
+// later speaks as a manager of a later version does.
+func later(t *trial) (string, error) {
+	r, err := t.rig(nil)
+	if err != nil {
+		return "", err
+	}
+	p, err := r.Launch(t.ctx)
+	if err != nil {
+		return "", err
+	}
+	starting := p.Begin(t.ctx)
+	l, err := p.Meet(t.ctx, starting)
+	if err != nil {
+		return "", err
+	}
+	if err := l.WelcomeWith(rig.ServerID, rig.Sequences, rig.Window, []byte("more")); err != nil {
+		return "", err
+	}
+	if err := starting.Wait(t.ctx); err != nil {
+		return "", fmt.Errorf("start with a welcome that has four bytes more at its end: %w; ignore them", err)
+	}
+	for n, typ := range []wire.Type{laterType, laterType + 1, 255} {
+		if err := l.Send(func(dst []byte) []byte { return wire.AppendMove(wire.AppendEmpty(dst, typ), typ, 1) }); err != nil {
+			return "", err
+		}
+		if _, err := l.Health(t.ctx, uint64(n)); err != nil {
+			return "", fmt.Errorf("after frames of type %d: %w; ignore those of types from %d on that you do not know", typ, err, laterType)
+		}
+	}
+	return "bytes behind the welcome and frames of types 128, 129 and 255 were ignored", nil
+}
+
 // badFrames says each nonsense to a process of its own.
 func badFrames(t *trial) (string, error) {
-	unknown := wire.AppendEmpty(nil, 250)
+	unknown := wire.AppendEmpty(nil, unknownType)
 	short := wire.AppendHealth(nil, 1)
 	short = short[:len(short)-1]
 	binary.BigEndian.PutUint32(short, uint32(len(short)-4))
@@ -121,7 +159,7 @@ func badFrames(t *trial) (string, error) {
 		"a length of 0":                   {0, 0, 0, 0},
 		"a length over 16 MiB and 64 KiB": {0xff, 0xff, 0xff, 0xff, byte(wire.TypeHealth)},
 		"a health that is cut short":      short,
-		"a frame of unknown type 250":     unknown,
+		"a frame of unknown type 127":     unknown,
 		"a hello, which only plugins say": wire.AppendHello(nil, new(wire.Hello)),
 	} {
 		_, p, err := t.serve(nil)

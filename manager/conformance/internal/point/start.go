@@ -9,6 +9,7 @@ import (
 
 	"github.com/antano/antano/manager/conformance/internal/rig"
 	"github.com/antano/antano/manager/conformance/internal/script"
+	"github.com/antano/antano/shared"
 	"github.com/antano/antano/shared/wire"
 )
 
@@ -142,6 +143,9 @@ func unknownParams(t *trial) (string, error) {
 	}
 	if _, err := p.Ended(t.ctx); err != nil {
 		return "", fmt.Errorf("after a Start that failed: %w", err)
+	}
+	if exit := p.Exit(); exit.Code != shared.ExitConfig {
+		return "", fmt.Errorf("after a Start with a key that it does not know it ended: %s; exit %d, or it is started again and again", exit.Cause, shared.ExitConfig)
 	}
 	return fmt.Sprintf("it was refused (%.120s), and the process ended: %s", refusal, p.Exit().Cause), nil
 }

@@ -42,11 +42,12 @@ var Probe = Point{"client", "a client's ping is answered", "inherited-descriptor
 var Points = []Point{
 	{"control-plane", "go-plugin's health is SERVING, and large requests are read", "handshake", 0, controlPlane},
 	{"shutdown", "GRPCController.Shutdown ends it", "handshake", 0, shutdown},
-	{"unknown-params", "a Start with a key that it does not know is refused", "start", 0, unknownParams},
+	{"unknown-params", "a Start with a key that it does not know is refused, with exit 78", "start", 0, unknownParams},
 	{"health", "every question of health is answered with its number", "health-10-health-ok-11", 0, health},
 	{"health-recovery", "after it was stopped and goes on, it is well again", "health-10-health-ok-11", 0, healthRecovery},
 	{"slots", "slots are confirmed, and no others are read", "slots-12-13", 0, slots},
 	{"bad-frames", "what is no frame closes the link, and it exits 1", "what-closes-a-link", 0, badFrames},
+	{"later-versions", "what a later manager may add to the link is ignored", "versions", 0, later},
 	{"unknown-result", "results that nobody waits for are ignored", "result-4", 0, unknownResult},
 	{"hold", "nothing is sent while the manager says hold", "when-the-manager-goes", 0, hold},
 	{"ack", "messages that were read are acknowledged", "ack-35", 0, acknowledge},

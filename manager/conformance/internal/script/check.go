@@ -46,6 +46,9 @@ func check(f wire.Frame) error {
 	case wire.TypeHello, wire.TypeRejoin:
 		err = fmt.Errorf("%w: a second %s on one link", wire.ErrFrame, f.Type)
 	default:
+		if f.Type.Optional() {
+			return nil
+		}
 		err = fmt.Errorf("%w: %s is not for this direction", wire.ErrFrame, f.Type)
 	}
 	return err

@@ -3,6 +3,7 @@ package script
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -75,8 +76,15 @@ func (l *Link) Hoard(hoard bool) {
 // Welcome answers a hello or a rejoin, with so many sequences now and each time that
 // the plugin asks for more.
 func (l *Link) Welcome(server uint8, sequences, window uint32) error {
+	return l.WelcomeWith(server, sequences, window, nil)
+}
+
+// WelcomeWith is Welcome with more behind it than this version has.
+func (l *Link) WelcomeWith(server uint8, sequences, window uint32, more []byte) error {
 	w := wire.Welcome{Version: shared.ProtocolVersion, Server: server, Sequences: l.give(sequences), Window: window}
-	return l.Send(func(dst []byte) []byte { return wire.AppendWelcome(dst, &w) })
+	frame := append(wire.AppendWelcome(nil, &w), more...)
+	binary.BigEndian.PutUint32(frame, uint32(len(frame)-4))
+	return l.Write(frame)
 }
 
 func (l *Link) give(n uint32) wire.Sequences {

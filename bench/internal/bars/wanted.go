@@ -45,7 +45,7 @@ var wanted = []bar{
 		over(against("ping on tcp, 1000 × 1", "plain Go echo"), against("ping on tcp, 64 × 1", "plain Go echo"))),
 	most("PSS growth for each of 10 000 idle connections", 6, "KiB", value("idle", "10000 connections, processes", 1.0/1024)),
 	most("PSS growth for each of 50 000 idle connections", 6, "KiB", value("idle", "50000 connections, processes", 1.0/1024)),
-	most("PSS growth of a process for each of 1 M groups with a member", 300, "bytes", value("groups", "1000000 groups, process", 1)),
+	most("PSS growth of a process for each of 1 M groups with a member", 300, "bytes", value("groups", "1000000 groups, processes", 1)),
 	most("PSS growth of the manager for each of 1 M groups with a member", 300, "bytes", value("groups", "1000000 groups, manager", 1)),
 	most("CPU of the manager for a message, 1 M groups at random to 1000", 2, "×",
 		ratio(cell{"groups", "1000000 groups, manager time"}, cell{"groups", "1000 groups, manager time"})),

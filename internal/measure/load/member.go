@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"sync"
 	"time"
 )
 
@@ -47,37 +46,37 @@ func (m *Members) Close() {
 	}
 }
 
+// joinsAtOnce is how many joins a client has under way, whose answers have room in its
+// queue.
+const joinsAtOnce = 4096
+
 // joinMany joins the groups from one to below another and waits for all answers.
 func (k *client) joinMany(ctx context.Context, from, to int) error {
 	defer interrupt(ctx, []net.Conn{k.Conn})()
-	var writer sync.WaitGroup
-	var failed error
-	writer.Go(func() { failed = k.writeJoins(from, to) })
-	for range to - from {
-		_ = k.SetReadDeadline(time.Now().Add(answerTime))
-		frame, err := k.frame()
-		if err == nil && !bytes.HasPrefix(frame, []byte(joinedPrefix)) {
-			err = fmt.Errorf("the answer to a join is %q", frame)
-		}
-		if err != nil {
-			k.close()
-			writer.Wait()
-			return errors.Join(context.Cause(ctx), err, failed)
+	for ; from < to; from += joinsAtOnce {
+		if err := k.joinSome(from, min(from+joinsAtOnce, to)); err != nil {
+			return errors.Join(context.Cause(ctx), err)
 		}
 	}
-	writer.Wait()
-	return k.SetReadDeadline(time.Time{})
+	return k.SetDeadline(time.Time{})
 }
 
-func (k *client) writeJoins(from, to int) error {
-	var batch []byte
+func (k *client) joinSome(from, to int) error {
+	_ = k.SetDeadline(time.Now().Add(answerTime))
+	var joins []byte
 	for n := from; n < to; n++ {
-		batch = fmt.Appendf(batch, "{\"type\":\"join\",\"entity\":%q,\"entity_id\":%d}\n", groupEntity, firstGroup+n)
-		if len(batch) >= batchBytes || n == to-1 {
-			if _, err := k.Write(batch); err != nil {
-				return err
-			}
-			batch = batch[:0]
+		joins = fmt.Appendf(joins, "{\"type\":\"join\",\"entity\":%q,\"entity_id\":%d}\n", groupEntity, firstGroup+n)
+	}
+	if _, err := k.Write(joins); err != nil {
+		return err
+	}
+	for range to - from {
+		frame, err := k.frame()
+		if err != nil {
+			return err
+		}
+		if !bytes.HasPrefix(frame, []byte(joinedPrefix)) {
+			return fmt.Errorf("the answer to a join is %q", frame)
 		}
 	}
 	return nil

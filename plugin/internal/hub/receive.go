@@ -130,20 +130,26 @@ func (c *Client) obey(r *reception, f shared.FormatID) (taken bool) {
 			return format.AppendClient(dst, out, env.ID, c.id, c.hub.cfg.Identity)
 		})
 	case format.TypeJoin, format.TypeLeave:
-		c.member(env)
+		return c.member(r)
 	default:
 		return c.pass(r, f)
 	}
 	return true
 }
 
-func (c *Client) member(env *format.Envelope) {
+func (c *Client) member(r *reception) (taken bool) {
+	env := &r.env
 	to := env.To()
 	switch {
 	case !to.IsGroup():
 		c.refuse(env.ID, shared.Errorf(shared.CodeDenied, "%s is no group; join and leave any entity but client and service", to.Entity))
 	case !c.ep.answers() || c.w == nil:
 		c.refuse(env.ID, shared.Errorf(shared.CodeDenied, "a source that cannot be answered cannot join; bind it to an address"))
+	case !c.mayOwe(&r.wait):
+		if r.wait.moved {
+			return false
+		}
+		c.refuse(env.ID, sentence(shared.CodeOverloaded))
 	case env.Type == format.TypeLeave:
 		if !c.hub.leave(c, to, env.ID) {
 			c.answerLeft(env.ID, to)
@@ -155,6 +161,7 @@ func (c *Client) member(env *format.Envelope) {
 			c.answerJoined(env.ID, to)
 		}
 	}
+	return true
 }
 
 // pass sends a message on its way.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -62,7 +63,11 @@ func addressOf(sa unix.Sockaddr) net.Addr {
 	case *unix.SockaddrInet4:
 		return &net.TCPAddr{IP: a.Addr[:], Port: a.Port}
 	case *unix.SockaddrInet6:
-		return &net.TCPAddr{IP: a.Addr[:], Port: a.Port}
+		at := &net.TCPAddr{IP: a.Addr[:], Port: a.Port}
+		if a.ZoneId != 0 {
+			at.Zone = strconv.FormatUint(uint64(a.ZoneId), 10)
+		}
+		return at
 	case *unix.SockaddrUnix:
 		return &net.UnixAddr{Name: a.Name, Net: "unix"}
 	}

@@ -34,7 +34,13 @@ func TestConnectionsAreBalanced(t *testing.T) {
 		hosts[i] = h
 	}
 	for i, h := range hosts {
-		count := func(conn int, _ unix.Sockaddr) { counts[i].Add(1); unix.Close(conn) }
+		count := func(conn int, from net.Addr) {
+			if at, ok := from.(*net.TCPAddr); !ok || !at.IP.IsLoopback() || at.Port == 0 {
+				t.Errorf("a connection from %v", from)
+			}
+			counts[i].Add(1)
+			unix.Close(conn)
+		}
 		s := serve(t, h, Config{})
 		for l := range s.listeners {
 			l.close()

@@ -152,7 +152,7 @@ func (s *SocketService) restoreClient(client plugin.Client, state []byte) (err e
 	if s.config.RestoreClient == nil {
 		return nil
 	}
-	defer s.recovered("RestoreClient", client, &err)
+	defer s.recovered("RestoreClient", &err, "client", client.ID())
 	s.config.RestoreClient(client, state)
 	return nil
 }

@@ -274,6 +274,6 @@ func (s *SocketService) saveClient(client plugin.Client) (state []byte, err erro
 	if s.config.SaveClient == nil {
 		return nil, nil
 	}
-	defer s.recovered("SaveClient", client, &err)
+	defer s.recovered("SaveClient", &err, "client", client.ID())
 	return s.config.SaveClient(client), nil
 }

@@ -53,15 +53,19 @@ func (s *SocketService) respond(client plugin.Client, address string, message []
 func (s *SocketService) call(client plugin.Client, address string, message []byte) (response []byte, err error) {
 	ctx, end := s.calls.begin(s.host.HandlerTimeout())
 	defer end()
-	defer s.recovered("OnReceivedMessage", client, &err)
+	defer s.recovered("OnReceivedMessage", &err, "client", client.ID())
 	return s.config.OnReceivedMessage(ctx, message, address, client)
 }
 
-// recovered makes an error of a panic of the author's code; it is deferred.
-func (s *SocketService) recovered(function string, client plugin.Client, err *error) {
+// recovered makes an error of a panic of the author's code, unless that is nil; it is
+// deferred.
+func (s *SocketService) recovered(function string, err *error, about ...any) {
 	if p := recover(); p != nil {
-		s.host.Logger().Error(function+" panicked", "client", client.ID(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		s.host.Logger().Error(function+" panicked", append(about, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))...)
 		s.host.Count("panics", 1)
+		if err == nil {
+			return
+		}
 		*err = shared.Errorf(shared.CodeUnsupported, "the service failed on this message: its log says where")
 	}
 }

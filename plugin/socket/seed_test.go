@@ -87,7 +87,7 @@ func TestAddAcceptHandlerOfDatagrams(t *testing.T) {
 			s := serve(t, newFakeHost(nil), Config{})
 			write(t, c, "before")
 			got := make(chan string, 10)
-			err := s.AddAcceptHandler(sock, func(fd int, from unix.Sockaddr) {
+			err := s.AddAcceptHandler(sock, func(fd int, from net.Addr) {
 				buf := make([]byte, 100)
 				n, sender, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)
 				if fd != sock.FD || from != nil || err != nil {
@@ -111,6 +111,27 @@ func TestAddAcceptHandlerOfDatagrams(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAcceptHandlerPanics loses the connection that the callback panicked over, and no other.
+func TestAcceptHandlerPanics(t *testing.T) {
+	first, _ := listenTCP(t)
+	h := newFakeHost([]plugin.Socket{first})
+	s := serve(t, h, Config{})
+	sock, address := listenTCP(t)
+	accepted := make(chan int, 2)
+	if err := s.AddAcceptHandler(sock, func(conn int, _ net.Addr) {
+		if accepted <- conn; len(accepted) == 1 {
+			panic("first")
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	dial(t, "tcp", address)
+	dial(t, "tcp", address)
+	until(t, "both are accepted", func() bool { return len(accepted) == 2 })
+	unix.Close(<-accepted)
+	unix.Close(<-accepted)
 }
 
 // TestSendMessage sends to a datagram source by its address, as text and as bytes.

@@ -3,6 +3,7 @@ package socket
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -35,7 +36,7 @@ func (s *SocketService) AddSockets(sockets []plugin.Socket) error {
 		case kind == unix.SOCK_DGRAM:
 			err = s.addSlot(sock)
 		default:
-			err = s.AddAcceptHandler(sock, func(conn int, from unix.Sockaddr) { s.connect(conn, from) })
+			err = s.watch(sock, s.connect)
 		}
 		if err != nil {
 			return err
@@ -48,11 +49,24 @@ var kindNames = map[int]string{unix.SOCK_STREAM: "stream", unix.SOCK_SEQPACKET: 
 
 // AddAcceptHandler watches a socket for the author. From a listening one it accepts the
 // connections and gives each to callback, which owns the descriptor: non-blocking,
-// closed on exec. A datagram socket is given to callback itself, without an address,
-// whenever a datagram waits: callback takes at least one and does not close it; it is
-// called again while more wait. callback must not block. The socket stays the caller's,
-// to be kept open until Close has returned. Source: the seed's add_accept_handler.
-func (s *SocketService) AddAcceptHandler(sock plugin.Socket, callback func(conn int, from unix.Sockaddr)) error {
+// closed on exec; from is a *net.TCPAddr or *net.UnixAddr. A datagram socket is given to
+// callback itself, with from nil, whenever a datagram waits: callback takes at least one
+// and does not close it; it is called again while more wait. callback must not block. Its
+// panic is logged and counted, and costs that connection's descriptor. The
+// socket stays the caller's, to be kept open until Close has returned. Source: the seed's
+// add_accept_handler.
+func (s *SocketService) AddAcceptHandler(sock plugin.Socket, callback func(conn int, from net.Addr)) error {
+	return s.watch(sock, func(conn int, from unix.Sockaddr) {
+		defer s.recovered("the callback of AddAcceptHandler", nil, "socket", sock.Name)
+		if from == nil {
+			callback(conn, nil)
+			return
+		}
+		callback(conn, addressOf(from))
+	})
+}
+
+func (s *SocketService) watch(sock plugin.Socket, callback func(conn int, from unix.Sockaddr)) error {
 	l, err := newListener(s, sock, callback)
 	if err != nil {
 		return err

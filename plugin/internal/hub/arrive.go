@@ -174,7 +174,7 @@ func (s *sleeper) goOn(r *transfer.Rest) {
 		c.Retire(errGone)
 		return
 	}
-	s.resume()
+	c.awaken(s.resume)
 }
 
 // fail ends the items of a rest that is not written.

@@ -8,8 +8,8 @@ import (
 	"github.com/antano/antano/shared/wire"
 )
 
-// panics is the metric that counts the panics of the author's code.
-const panics = "panics"
+// Panics is the metric that counts the panics of the author's code.
+const Panics = "panics"
 
 // Count adds n to a counter of the author's.
 func (h *Hub) Count(name string, n int64) { h.counted(name, h.metrics.Add(name, n)) }
@@ -61,7 +61,7 @@ func (c *Client) recovered(where string, err *error) {
 
 func (h *Hub) panicked(where string, v any, err *error, about ...any) {
 	h.log.Error(where+" panicked", append(about, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))...)
-	h.Count(panics, 1)
+	h.Count(Panics, 1)
 	if err != nil {
 		*err = shared.Errorf(shared.CodeUnsupported, "%s panicked: %v", where, v)
 	}

@@ -58,6 +58,7 @@ func (m *outgoing) late(c *Client, it *item) shared.Code {
 
 // interrupt makes a Write that waits return.
 func (m *outgoing) interrupt(c *Client) {
+	defer c.recovered("Writer.Interrupt", nil)
 	if w, ok := c.w.(interface{ Interrupt() }); ok {
 		w.Interrupt()
 	}

@@ -235,8 +235,12 @@ func (h *Hub) serviceWait(ctx context.Context) *wait {
 	return &wait{can: true, limit: h.cfg.PushBack, done: ctx.Done(), stopped: h.ctx.Done(), flush: h.relay}
 }
 
-// Health names a handler call that is older than its timeout, or returns "".
+// Health names what cannot go on, or a handler call that is older than its timeout, or
+// returns "".
 func (h *Hub) Health() string {
+	if h.unread.Load() {
+		return "MoveBack panicked, and its clients are not read any more"
+	}
 	limit := h.cfg.HandlerTimeout
 	if limit <= 0 {
 		return ""

@@ -77,6 +77,7 @@ type Hub struct {
 	object, converted []byte    // what build is making
 	made              []built   // of one group message, for each endpoint
 
+	unread atomic.Bool  // clients are not read any more, and never will be
 	queued atomic.Int64 // bytes in all output and handler queues
 	items  atomic.Int64 // messages in all output queues
 
@@ -95,6 +96,9 @@ type Hub struct {
 func New(cfg Config) *Hub {
 	h := &Hub{cfg: cfg, relay: cfg.Relay, page: cfg.Page, log: cfg.Log, clients: map[shared.ClientID]*Client{}}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	if cfg.Transport != nil {
+		h.cfg.Transport = guarded{cfg.Transport, h}
+	}
 	h.pending.init(cfg.Params.Limits.ProcessQueueBytes)
 	h.lanes.init(cfg.Window)
 	h.clock.init()

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/antano/antano/shared"
@@ -20,7 +21,7 @@ func (c *Client) appendKept(dst []byte) ([]byte, bool) {
 	if !ok {
 		return dst, false
 	}
-	slot, state := w.Kept()
+	slot, state := c.askKept(w)
 	if slot < 0 || slot >= wire.MaxSlots || len(state) > wire.MaxState {
 		return dst, false
 	}
@@ -76,13 +77,21 @@ func (h *Hub) restore(s *wire.Source) error {
 		return err
 	}
 	defer func() { <-h.moves.inTurn }()
-	resume, err := h.cfg.Transport.MoveIn(s.State, -1, func(e *Endpoint, address string, w Writer) (*Client, error) {
-		return h.revive(s.Client, e, address, w)
+	var c *Client
+	resume, err := h.cfg.Transport.MoveIn(s.State, -1, func(e *Endpoint, address string, w Writer) (_ *Client, err error) {
+		c, err = h.revive(s.Client, e, address, w)
+		return c, err
 	})
-	if err != nil {
+	switch {
+	case err != nil && c != nil:
+		c.end(err)
 		return err
+	case err != nil:
+		return err
+	case c == nil || resume == nil:
+		return errors.New("the service made no client of it, or cannot resume it")
 	}
-	resume()
+	c.awaken(resume)
 	return nil
 }
 

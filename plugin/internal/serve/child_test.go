@@ -64,7 +64,7 @@ func childService(mode string) Service {
 				return fmt.Errorf("settings: %w", ConfigError(errors.New("color must be red")))
 			case "broken":
 				return errors.New("the moon is missing")
-			case "panic":
+			case "panic in Start":
 				panic("out of luck")
 			case "slow start":
 				<-ctx.Done()
@@ -86,6 +86,14 @@ func childService(mode string) Service {
 		},
 		Drain: func(context.Context) error { say("drained"); return nil },
 		Stop:  func(context.Context) error { say("stopped"); return nil },
+	}
+	switch mode {
+	case "panic in Describe":
+		s.Describe = func() shared.Description { panic("out of luck") }
+	case "panic in Stop":
+		s.AssignSlots = func(uint64) error { panic("out of luck") }
+		s.Drain = func(context.Context) error { panic("out of luck") }
+		s.Stop = s.Drain
 	}
 	if mode == "slow drain" {
 		s.Drain = func(ctx context.Context) error {

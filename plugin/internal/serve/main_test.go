@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -204,16 +205,43 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
-// A panic is a crash, with its stack on the real stderr.
-func TestStartPanics(t *testing.T) {
-	c := launch(t, "panic", nil)
-	if err := c.start(); err == nil {
-		t.Error("start succeeded")
+// A panic of the author's code is an error of that call, with its stack in the log, and not
+// the end of the process where it can go on.
+func TestPanics(t *testing.T) {
+	c := launch(t, "panic in Describe", nil)
+	panicked := func(where string, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), where+" panicked: out of luck") {
+			t.Errorf("%s: %v", where, err)
+		}
+		c.says(`"msg":"` + where + ` panicked","panic":"out of luck","stack":"goroutine `)
 	}
-	c.exits(2)
-	if !strings.Contains(c.errors(), "panic: out of luck") || !strings.Contains(c.errors(), "goroutine ") {
-		t.Errorf("stderr: %s", c.errors())
+	_, err := c.client.Describe(timeout(t), &pluginpb.DescribeRequest{})
+	panicked("Describe", err)
+	c.shutdown()
+	c.exits(0)
+
+	c = launch(t, "panic in Start", nil)
+	panicked("Start", c.start())
+	c.exits(1)
+
+	c = launch(t, "panic in Stop", nil)
+	c.mustStart()
+	ctx, giveUp := context.WithCancel(t.Context())
+	confirmed := make(chan error)
+	go func() { confirmed <- c.manager.AssignSlots(ctx, 1, 0) }()
+	c.says("AssignSlots panicked")
+	failing, err := c.manager.Health(timeout(t), 1)
+	panicked("AssignSlots", errors.Join(err, errors.New(failing)))
+	giveUp()
+	if err := <-confirmed; err == nil {
+		t.Error("slots are confirmed that it panicked over")
 	}
+	_, err = c.client.Drain(timeout(t), &pluginpb.DrainRequest{DeadlineNs: int64(time.Second)})
+	panicked("Drain", err)
+	_, err = c.client.Stop(timeout(t), &pluginpb.StopRequest{})
+	panicked("Stop", err)
+	c.exits(0)
 }
 
 func TestSignals(t *testing.T) {

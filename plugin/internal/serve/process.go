@@ -58,7 +58,10 @@ func New(s Service, in Inherited, log *slog.Logger) *Process {
 }
 
 // Describe says what the service is, with what its author left out.
-func (p *Process) Describe() shared.Description { return about.Complete(p.service.Describe()) }
+func (p *Process) Describe() (d shared.Description, err error) {
+	defer p.recovered("Describe", &err)
+	return about.Complete(p.service.Describe()), nil
+}
 
 // Lost receives why the relay link went down without being asked to.
 func (p *Process) Lost() <-chan error { return p.lost }
@@ -101,7 +104,7 @@ func (p *Process) Start(ctx context.Context, s control.Start) (err error) {
 	if err := p.connect(ctx, s); err != nil {
 		return err
 	}
-	if err := p.service.Start(ctx, p.hub, p.inherited.Sockets); err != nil {
+	if err := p.callStart(ctx); err != nil {
 		p.disconnect(context.WithoutCancel(ctx))
 		return fmt.Errorf("start service %s: %w", s.Params.Name, err)
 	}
@@ -126,7 +129,7 @@ func (p *Process) connect(ctx context.Context, s control.Start) (err error) {
 		Socket: s.RelaySocket, Hello: hello,
 		QueueBytes: s.Params.Limits.ProcessQueueBytes,
 		Health:     p.health,
-		Assign:     p.service.AssignSlots,
+		Assign:     p.assign(),
 		Give:       func(move uint64) { p.give(s.RelaySocket, wire.Transfer{Hello: hello, Move: move}) },
 		Window:     s.AdoptionWindow,
 		Gone:       p.lifeline(),
@@ -189,16 +192,11 @@ func (p *Process) health() string {
 		return failing
 	}
 	if p.service.Health != nil {
-		if err := p.callHealth(h); err != nil {
+		if err := p.callHealth(); err != nil {
 			return err.Error()
 		}
 	}
 	return ""
-}
-
-func (p *Process) callHealth(h *hub.Hub) (err error) {
-	defer h.Recovered("Health", &err)
-	return p.service.Health()
 }
 
 // Drain takes no new clients, waits until nothing is owed to anybody or ctx ends, and
@@ -218,7 +216,7 @@ func (p *Process) Drain(ctx context.Context) (unfinished int, err error) {
 	p.phase = drained
 	defer p.end()
 	if p.service.Drain != nil {
-		err = p.service.Drain(ctx)
+		err = p.callDrain(ctx)
 	}
 	return p.hub.Drain(ctx), err
 }
@@ -243,7 +241,7 @@ func (p *Process) Stop(ctx context.Context) error {
 	p.end()
 	p.link.EndSlots()
 	p.hub.EndMoves(ctx)
-	return errors.Join(p.service.Stop(ctx), p.disconnect(ctx))
+	return errors.Join(p.callStop(ctx), p.disconnect(ctx))
 }
 
 // Kick ends a client in good order, without waiting, and reports whether it was there.

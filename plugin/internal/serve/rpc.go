@@ -44,7 +44,11 @@ func exitCode(err error) int {
 // Describe answers with the plugin's description.
 func (r *rpc) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb.DescribeResponse, error) {
 	r.begin()
-	return control.FromDescription(r.process.Describe()), nil
+	d, err := r.process.Describe()
+	if err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	return control.FromDescription(d), nil
 }
 
 // Start is answered once the process serves; a process that cannot exits.

@@ -17,8 +17,11 @@ import (
 // AppendMessage appends a message whose value is already in format f; inReplyTo is
 // the id that it answers, nil for none.
 func AppendMessage(dst []byte, f shared.FormatID, to, from shared.Address, inReplyTo, value []byte) []byte {
-	if f.Bare() {
+	switch {
+	case f.Bare():
 		return append(dst, value...)
+	case f == shared.FormatJSON && len(inReplyTo) == 0:
+		return appendJSONMessage(dst, to, from, value)
 	}
 	o, ok := begin(dst, f, TypeMessage.String(), 5, inReplyTo)
 	if !ok {
@@ -33,6 +36,30 @@ func AppendMessage(dst []byte, f shared.FormatID, to, from shared.Address, inRep
 	o.key("message")
 	o.dst = append(o.dst, value...)
 	return o.end()
+}
+
+// appendJSONMessage is AppendMessage of most messages, in few pieces.
+func appendJSONMessage(dst []byte, to, from shared.Address, value []byte) []byte {
+	dst = append(dst, `{"type":"message"`...)
+	dst = appendJSONAddress(dst, `,"entity":`, to)
+	dst = appendJSONAddress(dst, `,"from":{"entity":`, from)
+	dst = append(dst, `},"message":`...)
+	dst = append(dst, value...)
+	return append(dst, '}')
+}
+
+func appendJSONAddress(dst []byte, key string, a shared.Address) []byte {
+	dst = append(dst, key...)
+	switch a.Entity {
+	case shared.EntityClient:
+		dst = append(dst, `"client","entity_id":`...)
+	case shared.EntityService:
+		dst = append(dst, `"service","entity_id":`...)
+	default:
+		dst = appendQuoted(dst, strings.ToValidUTF8(a.Entity, "\uFFFD"))
+		dst = append(dst, `,"entity_id":`...)
+	}
+	return strconv.AppendInt(dst, a.ID, 10)
 }
 
 // AppendReceipt appends what became of the message with the given id.

@@ -139,6 +139,16 @@ func parseInt(raw []byte) (int64, bool) {
 // parseUint reads a well-formed JSON value that consists of digits alone and fits.
 func parseUint(raw []byte) (uint64, bool) {
 	n := uint64(0)
+	if len(raw) < len("18446744073709551615") { // no overflow
+		for _, c := range raw {
+			d := uint64(c - '0')
+			if d > 9 {
+				return 0, false
+			}
+			n = 10*n + d
+		}
+		return n, true
+	}
 	for _, c := range raw {
 		d := uint64(c - '0')
 		if d > 9 || n > math.MaxUint64/10 || 10*n > math.MaxUint64-d {

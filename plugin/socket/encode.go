@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/antano/antano/plugin/format"
 	"github.com/antano/antano/shared"
 )
 
@@ -22,21 +23,9 @@ func encoder(framing shared.Framing, f shared.FormatID) func(dst, payload []byte
 	return nil
 }
 
-// appendJSONLine makes one line of a JSON text. A newline in valid JSON is always
-// between tokens: within strings it is escaped.
+// appendJSONLine makes one line of a JSON text.
 func appendJSONLine(dst, payload []byte) ([]byte, error) {
-	start := len(dst)
-	dst = append(slices.Grow(dst, len(payload)+1), payload...)
-	line := dst[start:]
-	for i := bytes.IndexAny(line, "\r\n"); i >= 0; {
-		line[i] = ' '
-		next := bytes.IndexAny(line[i:], "\r\n")
-		if next < 0 {
-			break
-		}
-		i += next
-	}
-	return append(dst, '\n'), nil
+	return append(format.OneLine(slices.Grow(dst, len(payload)+1), payload), '\n'), nil
 }
 
 // appendLine frames a text, which must not be changed: what would read as two

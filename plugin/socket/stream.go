@@ -44,6 +44,7 @@ type stream struct {
 	big     []byte // seqpacket: a packet that does not fit a buffer
 	n       int
 	err     error
+	dry     bool // the read is not to wait
 
 	out      output       // Write's
 	lingered atomic.Int64 // since when Unsent waits for the peer, Unix nanoseconds

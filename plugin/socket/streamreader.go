@@ -59,7 +59,11 @@ func (c *stream) serve() error {
 	}
 }
 
-// receive takes what was left behind, or else the next piece or packet.
+// maxInputs is how many pieces of input are taken, as long as more is there, before what
+// they produced is written.
+const maxInputs = 4
+
+// receive takes what was left behind, or else the next pieces or packet.
 func (c *stream) receive() error {
 	if err := c.receiveLeft(); err != nil {
 		return err
@@ -71,7 +75,14 @@ func (c *stream) receive() error {
 	if c.packets {
 		return c.packet()
 	}
-	return c.decode(c.buffer[:c.n])
+	for inputs := 1; ; inputs++ {
+		if err := c.decode(c.buffer[:c.n]); err != nil || c.n < readSize || inputs == maxInputs {
+			return err
+		}
+		if more, err := c.readMore(); !more {
+			return err
+		}
+	}
 }
 
 // receiveLeft takes the messages and the input that a move has left.
@@ -163,6 +174,17 @@ func (c *stream) read() error {
 	return plugin.ErrMoved
 }
 
+// readMore reads a piece that is there already, and reports whether one was.
+func (c *stream) readMore() (bool, error) {
+	c.dry = true
+	err := c.raw.Read(c.tryRead)
+	c.dry = false
+	if err != nil || c.err == unix.EAGAIN { // an interrupt is for the next read
+		return false, nil
+	}
+	return c.err == nil, c.err
+}
+
 // limitWait has read end with idle_timeout, counted from the last input.
 func (c *stream) limitWait() error {
 	if c.service.idle <= 0 {
@@ -182,6 +204,9 @@ func (c *stream) readPiece(fd uintptr) bool {
 		case c.err == unix.EINTR:
 			continue
 		case c.err == unix.EAGAIN:
+			if c.dry {
+				return true
+			}
 			c.putBuffer()
 			return false
 		case c.err == nil && c.n == 0:

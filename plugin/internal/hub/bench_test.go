@@ -89,6 +89,23 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 }
 
+// BenchmarkDeliverMany is BenchmarkDeliver of 400 messages that arrive at once.
+func BenchmarkDeliverMany(b *testing.B) {
+	const many = 400
+	h := benchHub(b)
+	c := benchClient(b, benchEndpoint(b, h))
+	m := wire.Message{Kind: wire.KindClient, EntityID: int64(c.id), Process: wire.AnyProcess, FromKind: wire.KindClient, FromID: 1,
+		Format: shared.FormatJSON, Value: []byte(`"` + strings.Repeat("x", 126) + `"`)}
+	b.ReportAllocs()
+	for b.Loop() {
+		for range many {
+			h.OnMessage(&m)
+		}
+		h.OnDry()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/many, "ns/message")
+}
+
 // BenchmarkGroup is one message of 128 bytes from the link to each of 1000 members.
 func BenchmarkGroup(b *testing.B) {
 	h := benchHub(b)

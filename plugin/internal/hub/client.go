@@ -33,6 +33,7 @@ type Client struct {
 	retired        atomic.Pointer[retirement]
 	mu             sync.Mutex
 	closed         bool
+	heard          bool      // something was received since the last Flush
 	held           bool      // nothing is written before what its old process had for it
 	moved          *outgoing // it lives in another process now
 	out            outbox

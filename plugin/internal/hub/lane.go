@@ -22,6 +22,8 @@ type lanes struct {
 	mu     sync.Mutex
 	window int
 	m      map[wire.Lane]*lane
+	last   *lane // that was found, of lastID; nil: none
+	lastID wire.Lane
 }
 
 func (l *lanes) init(window int) { l.window, l.m = window, map[wire.Lane]*lane{} }
@@ -66,10 +68,15 @@ func (l *lanes) acquire(id wire.Lane, size int, w *wait) shared.Code {
 
 // lane returns the entry for id, nil when there are too many. The lock is held.
 func (l *lanes) lane(id wire.Lane) *lane {
+	if l.last != nil && l.lastID == id {
+		return l.last
+	}
 	if e, ok := l.m[id]; ok {
+		l.last, l.lastID = e, id
 		return e
 	}
 	if len(l.m) >= maxLanes {
+		l.last = nil
 		for k, e := range l.m { // credit comes by the quarter window: less is as good as none
 			if e.more == nil && e.used < l.window/4 {
 				delete(l.m, k)
@@ -98,6 +105,7 @@ func (l *lanes) give(id wire.Lane, bytes int) {
 		close(e.more)
 		e.more = nil
 	} else if e.used == 0 {
+		l.last = nil
 		delete(l.m, id)
 	}
 }

@@ -1,6 +1,10 @@
 package hub
 
-import "github.com/antano/antano/shared/wire"
+import (
+	"sync"
+
+	"github.com/antano/antano/shared/wire"
+)
 
 // source is who is told when a message without a token is refused.
 type source struct {
@@ -71,11 +75,23 @@ func (o *outbox) len() int { return len(o.items) - o.head }
 
 func (it *item) cost() int { return len(it.p.data) + itemCost }
 
+// fewItems is the room for items that a client keeps, manyItems that of the queue of a
+// busy one, which goes from client to client.
+const (
+	fewItems  = 64
+	manyItems = 1024
+)
+
+var itemRooms = sync.Pool{New: func() any { return new([manyItems]item) }}
+
 func (o *outbox) append(it item) {
-	if o.head > 64 && o.head > len(o.items)/2 {
+	if o.head > fewItems && o.head > len(o.items)/2 {
 		n := copy(o.items, o.items[o.head:])
 		clear(o.items[n:])
 		o.items, o.head = o.items[:n], 0
+	}
+	if n := len(o.items); n == cap(o.items) && n >= fewItems && n < manyItems {
+		o.items = append(itemRooms.Get().(*[manyItems]item)[:0], o.items...)
 	}
 	o.items = append(o.items, it)
 	o.count(&it, 1)
@@ -106,12 +122,20 @@ func (o *outbox) pop() item {
 	o.offset = 0
 	o.count(&it, -1)
 	if o.head == len(o.items) {
-		o.items, o.head = o.items[:0], 0
-		if cap(o.items) > 64 {
-			o.items = nil // an idle client keeps little
-		}
+		o.emptied()
 	}
 	return it
+}
+
+// emptied gives the room of many items back: an idle client keeps little.
+func (o *outbox) emptied() {
+	o.items, o.head = o.items[:0], 0
+	if cap(o.items) == manyItems { // all zero again
+		itemRooms.Put((*[manyItems]item)(o.items[:manyItems]))
+	}
+	if cap(o.items) >= 2*fewItems {
+		o.items = nil // an idle client keeps little
+	}
 }
 
 // prepend puts items before all others. Nobody may be writing.

@@ -12,7 +12,7 @@ import (
 var ErrWouldBlock = errors.New("would block")
 
 const (
-	batchMessages = 64
+	batchMessages = 512
 	batchBytes    = 256 << 10
 	// flushRounds is how many batches one flush writes before it leaves a busy
 	// client to a goroutine of its own.
@@ -167,7 +167,7 @@ func (c *Client) wrote(s *scratch, n int, err error, blocked bool) error {
 	s.ended = s.ended[:0]
 	c.mu.Lock()
 	o := &c.out
-	batch, total := o.inflight, n
+	batch, total, whole := o.inflight, n, 0
 	o.inflight = 0
 	for ; batch > 0; batch-- {
 		rest := len(o.items[o.head].p.data) - o.offset
@@ -175,9 +175,13 @@ func (c *Client) wrote(s *scratch, n int, err error, blocked bool) error {
 			break
 		}
 		n -= rest
-		s.ended = append(s.ended, ending{o.pop(), shared.CodeNone})
+		whole++
+		if it := o.pop(); it.owed == nil {
+			c.hub.forget(&it)
+		} else {
+			s.ended = append(s.ended, ending{it, shared.CodeNone})
+		}
 	}
-	whole := len(s.ended)
 	switch {
 	case isRefusal && batch > 0:
 		s.ended = append(s.ended, ending{o.pop(), refused.Code})

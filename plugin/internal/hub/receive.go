@@ -84,6 +84,9 @@ func (c *Client) Reject(code shared.Code, text string) {
 
 // Flush writes what Receive produced.
 func (c *Client) Flush() {
+	c.mu.Lock()
+	c.heard = false
+	c.mu.Unlock()
 	c.flush()
 	c.hub.relay.Flush()
 }

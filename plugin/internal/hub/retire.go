@@ -128,7 +128,10 @@ func (c *Client) begin(size int) error {
 		return ErrClosed
 	}
 	c.answersOwed++
-	c.received.Store(time.Now().UnixNano())
+	if !c.heard { // one look at the clock for all that is received at once
+		c.heard = true
+		c.received.Store(time.Now().UnixNano())
+	}
 	c.messagesIn.Add(1)
 	c.hub.page.In(size)
 	return nil

@@ -146,7 +146,7 @@ func (c *Client) mayOwe(w *wait) bool {
 	limit := c.hub.cfg.Params.Limits.ClientQueueBytes
 	for {
 		c.mu.Lock()
-		owed := c.answersOwed - 1
+		owed := int(c.answersOwed.Load()) - 1
 		if c.out.holds(2*owed, limit) {
 			c.owedSpent = false
 		}
@@ -170,14 +170,6 @@ func (c *Client) mayOwe(w *wait) bool {
 }
 
 // oweAnswer notes that an answer will be queued later, settleAnswer that it was.
-func (c *Client) oweAnswer() {
-	c.mu.Lock()
-	c.answersOwed++
-	c.mu.Unlock()
-}
+func (c *Client) oweAnswer() { c.answersOwed.Add(1) }
 
-func (c *Client) settleAnswer() {
-	c.mu.Lock()
-	c.answersOwed--
-	c.mu.Unlock()
-}
+func (c *Client) settleAnswer() { c.answersOwed.Add(-1) }

@@ -28,6 +28,7 @@ type Client struct {
 	messagesOut    atomic.Uint64
 	joined         memberships   // guarded by hub.groups.mu
 	dirty          bool          // in hub.dirty; the link's reader alone uses it
+	answersOwed    atomic.Int64  // answers that are still to be queued
 	kept           atomic.Bool   // the manager keeps it if this process crashes
 	done           chan struct{} // closed by Close
 	retired        atomic.Pointer[retirement]
@@ -38,7 +39,6 @@ type Client struct {
 	moved          *outgoing // it lives in another process now
 	out            outbox
 	push           push
-	answersOwed    int   // answers that are still to be queued
 	owedSpent      bool  // push_back is used up for want of room for them
 	errorSecond    int64 // the second that errorsInSecond counts
 	errorsInSecond int
@@ -54,7 +54,7 @@ func (c *Client) LastReceived() int64 { return c.received.Load() }
 func (c *Client) Owed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.answersOwed > 0 || c.out.len() > 0 || c.held
+	return c.answersOwed.Load() > 0 || c.out.len() > 0 || c.held
 }
 
 func (c *Client) isClosed() bool {

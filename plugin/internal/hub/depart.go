@@ -190,11 +190,9 @@ func (m *outgoing) await(ctx context.Context) {
 	for {
 		n := 0
 		for _, c := range owed {
-			c.mu.Lock()
-			if c.answersOwed > 0 {
+			if c.answersOwed.Load() > 0 {
 				owed[n], n = c, n+1
 			}
-			c.mu.Unlock()
 		}
 		owed = owed[:n]
 		busy = m.idle(busy)

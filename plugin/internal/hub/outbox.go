@@ -28,9 +28,10 @@ const itemCost = 64
 // outbox is a client's output queue; the client's lock guards it.
 type outbox struct {
 	items    []item
-	head     int // first item that is not written
-	inflight int // items from head that a Write has now
-	offset   int // bytes of the first item that are written
+	few      []item // where items were before there were many
+	head     int    // first item that is not written
+	inflight int    // items from head that a Write has now
+	offset   int    // bytes of the first item that are written
 	bytes    int
 	answers  int           // bytes of those that are answers
 	writing  bool          // somebody owns the Writer
@@ -91,7 +92,10 @@ func (o *outbox) append(it item) {
 		o.items, o.head = o.items[:n], 0
 	}
 	if n := len(o.items); n == cap(o.items) && n >= fewItems && n < manyItems {
-		o.items = append(itemRooms.Get().(*[manyItems]item)[:0], o.items...)
+		few := o.items
+		o.items = append(itemRooms.Get().(*[manyItems]item)[:0], few...)
+		clear(few)
+		o.few = few[:0]
 	}
 	o.items = append(o.items, it)
 	o.count(&it, 1)
@@ -129,12 +133,14 @@ func (o *outbox) pop() item {
 
 // emptied gives the room of many items back: an idle client keeps little.
 func (o *outbox) emptied() {
-	o.items, o.head = o.items[:0], 0
-	if cap(o.items) == manyItems { // all zero again
-		itemRooms.Put((*[manyItems]item)(o.items[:manyItems]))
+	items := o.items[:0]
+	o.items, o.head = items, 0
+	if cap(items) < 2*fewItems {
+		return
 	}
-	if cap(o.items) >= 2*fewItems {
-		o.items = nil // an idle client keeps little
+	o.items, o.few = o.few, nil
+	if cap(items) == manyItems { // all of it is zero again
+		itemRooms.Put((*[manyItems]item)(items[:manyItems]))
 	}
 }
 

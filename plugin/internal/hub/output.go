@@ -197,7 +197,7 @@ func (c *Client) wrote(s *scratch, n int, err error, blocked bool) error {
 	if c.moved == nil {
 		s.resume = c.push.relieved(o.bytes, limit)
 	}
-	o.relieve(c.answersOwed, limit)
+	o.relieve(int(c.answersOwed.Load()), limit)
 	if c.closed { // Close left to us what a Write had
 		for o.len() > 0 {
 			s.ended = append(s.ended, ending{o.pop(), shared.CodeNoSuchEntity})

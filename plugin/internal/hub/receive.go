@@ -32,11 +32,12 @@ func (c *Client) Receive(payload []byte) error { return c.ReceiveAs(c.ep.cfg.For
 
 // ReceiveAs is Receive of a message in format f.
 func (c *Client) ReceiveAs(f shared.FormatID, payload []byte) error {
-	if err := c.begin(len(payload)); err != nil {
+	crowded, err := c.begin(len(payload))
+	if err != nil {
 		return err
 	}
 	defer c.settle()
-	if c.receive(f, payload) {
+	if c.receive(f, payload, crowded) {
 		return nil
 	}
 	c.messagesIn.Add(^uint64(0))
@@ -45,7 +46,7 @@ func (c *Client) ReceiveAs(f shared.FormatID, payload []byte) error {
 }
 
 // receive returns false when the message was not taken, because the client is moving.
-func (c *Client) receive(f shared.FormatID, payload []byte) (taken bool) {
+func (c *Client) receive(f shared.FormatID, payload []byte, crowded bool) (taken bool) {
 	h := c.hub
 	if limit := h.cfg.Params.Limits.MaxMessageBytes; len(payload) > limit {
 		c.refuse(nil, shared.Errorf(shared.CodeTooLarge, "the message has %d bytes; this service takes at most %d (max_message_bytes)", len(payload), limit))
@@ -56,8 +57,10 @@ func (c *Client) receive(f shared.FormatID, payload []byte) (taken bool) {
 	defer r.clear()
 	env := &r.env
 	r.wait = c.newWait()
-	if c.awaitRoom(&r.wait); r.wait.moved {
-		return false
+	if crowded {
+		if c.awaitRoom(&r.wait); r.wait.moved {
+			return false
+		}
 	}
 	if err := format.Parse(f, payload, env); err != nil {
 		e, ok := errors.AsType[*shared.Error](err)
@@ -108,19 +111,19 @@ func (c *Client) newWait() wait {
 // awaitRoom holds back a stream that does not read its answers before they have no
 // room, which would end it.
 func (c *Client) awaitRoom(w *wait) {
-	if !w.can {
+	c.mu.Lock()
+	if !c.crowded() {
+		c.mu.Unlock()
 		return
 	}
-	c.mu.Lock()
-	over := c.out.crowded(c.answersOwed, c.hub.cfg.Params.Limits.ClientQueueBytes)
-	var room <-chan struct{}
-	if over {
-		room = c.out.awaitRoom()
-	}
+	room := c.out.awaitRoom()
 	c.mu.Unlock()
-	if over {
-		w.on(room)
-	}
+	w.on(room)
+}
+
+// crowded reports whether a stream is to be held back. The lock is held.
+func (c *Client) crowded() bool {
+	return !c.ep.cfg.Datagram && c.out.crowded(int(c.answersOwed.Load()), c.hub.cfg.Params.Limits.ClientQueueBytes)
 }
 
 func (c *Client) obey(r *reception, f shared.FormatID) (taken bool) {

@@ -96,7 +96,7 @@ func (h *Hub) sweepRetiring(now time.Time) (more bool) {
 // Take counts a message that the service handles itself. Until done is called an
 // answer is owed.
 func (c *Client) Take(size int) (done func(), err error) {
-	if err := c.begin(size); err != nil {
+	if _, err := c.begin(size); err != nil {
 		return nil, err
 	}
 	if c.isRetired() {
@@ -114,9 +114,10 @@ func (c *Client) Take(size int) (done func(), err error) {
 // begin counts a message of the client; until settle an answer is owed to it. A stream
 // that is retired is not read any more, or its answers would never end: begin waits for
 // the end of the client. A datagram source has no end that it could see, and is told.
-func (c *Client) begin(size int) error {
+// crowded says that awaitRoom is to be called.
+func (c *Client) begin(size int) (crowded bool, err error) {
 	if !c.ep.cfg.Datagram && c.hub.moves.areLeaving() && !c.isRetired() {
-		return ErrMoved
+		return false, ErrMoved
 	}
 	if c.isRetired() && !c.ep.cfg.Datagram {
 		c.Flush()
@@ -125,16 +126,16 @@ func (c *Client) begin(size int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return ErrClosed
+		return false, ErrClosed
 	}
-	c.answersOwed++
+	c.answersOwed.Add(1)
 	if !c.heard { // one look at the clock for all that is received at once
 		c.heard = true
 		c.received.Store(time.Now().UnixNano())
 	}
 	c.messagesIn.Add(1)
 	c.hub.page.In(size)
-	return nil
+	return c.crowded(), nil
 }
 
 // settle is the end of what begin began.

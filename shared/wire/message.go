@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/antano/antano/shared"
 )
@@ -80,20 +81,29 @@ func (m *Message) FrameSize() int {
 // AppendMessage appends m as a frame. Entity must be at most 255 bytes and ID at
 // most 65535; the callers have checked that.
 func AppendMessage(dst []byte, m *Message) []byte {
-	dst, at := begin(dst, TypeMessage)
-	dst = binary.BigEndian.AppendUint64(dst, m.Token)
-	dst = binary.BigEndian.AppendUint16(dst, m.FromProcess)
-	dst = append(dst, m.Flags, byte(m.Kind))
-	dst = binary.BigEndian.AppendUint64(dst, uint64(m.EntityID))
-	dst = binary.BigEndian.AppendUint16(dst, m.Process)
-	dst = append(dst, byte(m.FromKind))
-	dst = binary.BigEndian.AppendUint64(dst, uint64(m.FromID))
-	dst = append(dst, byte(m.Format), byte(len(m.Entity)))
-	dst = append(dst, m.Entity...)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(len(m.ID)))
-	dst = append(dst, m.ID...)
-	dst = append(dst, m.Value...)
-	return end(dst, at)
+	at, size := len(dst), m.FrameSize()
+	dst = slices.Grow(dst, size)[:at+size]
+	frame := dst[at:]
+	binary.BigEndian.PutUint32(frame, uint32(size-4))
+	frame[4] = byte(TypeMessage)
+	b := frame[HeaderSize : HeaderSize+headSize : HeaderSize+headSize]
+	binary.BigEndian.PutUint64(b[0:], m.Token)
+	binary.BigEndian.PutUint16(b[8:], m.FromProcess)
+	b[10] = m.Flags
+	b[11] = byte(m.Kind)
+	binary.BigEndian.PutUint64(b[12:], uint64(m.EntityID))
+	binary.BigEndian.PutUint16(b[20:], m.Process)
+	b[22] = byte(m.FromKind)
+	binary.BigEndian.PutUint64(b[23:], uint64(m.FromID))
+	b[31] = byte(m.Format)
+	b[32] = byte(len(m.Entity))
+	rest := frame[HeaderSize+headSize:]
+	rest = rest[copy(rest, m.Entity):]
+	binary.BigEndian.PutUint16(rest, uint16(len(m.ID)))
+	rest = rest[2:]
+	rest = rest[copy(rest, m.ID):]
+	copy(rest, m.Value)
+	return dst
 }
 
 // Silent is 1 if nobody waits for a result of m, else 0.

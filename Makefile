@@ -10,7 +10,8 @@ DURATION ?= 10s
 SEED ?= 0
 
 GO := go
-BUILD := $(GO) build -trimpath -buildvcs=false
+# Without the tag, grpc brings its pages for tracing, which nobody serves.
+BUILD := $(GO) build -trimpath -buildvcs=false -tags grpcnotrace
 STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
 # The race detector needs a C compiler, without which Go turns cgo off.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)

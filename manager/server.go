@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -197,6 +198,7 @@ func (s *Server) serve(ctx, outer context.Context, relayed <-chan error) error {
 	err := s.startUp(broken, func() { s.operations.open(run) })
 	if err == nil {
 		s.renew()
+		around.Go(debug.FreeOSMemory) // what only the start needed
 		if s.cfg.Dev {
 			around.Go(func() { s.watchPlugins(broken) })
 		}

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"io"
 	"math"
 	"reflect"
 	"testing"
@@ -301,6 +302,45 @@ func TestNextBounds(t *testing.T) {
 	if _, _, need, err := Next([]byte{0, 0, 0}); need != 0 || err != nil {
 		t.Errorf("three bytes: need %d, %v", need, err)
 	}
+}
+
+// A quiet link keeps a small buffer; one that has more to read asks for more at once.
+func TestReaderRoom(t *testing.T) {
+	small := AppendHealth(nil, 1)
+	src := &pieces{small, small, bytes.Repeat(small, 2*firstBuffer/len(small)), bytes.Repeat(small, readBuffer/len(small)), small}
+	total := 0
+	for _, p := range *src {
+		total += len(p) / len(small)
+	}
+	r := NewReader(src)
+	for i := range total {
+		if f, err := r.Next(); err != nil || f.Type != TypeHealth || len(f.Raw) != len(small) {
+			t.Fatalf("frame %d: %v %v", i, f.Type, err)
+		}
+		if i == 1 && len(r.buf) != firstBuffer {
+			t.Errorf("a quiet link has a buffer of %d bytes", len(r.buf))
+		}
+	}
+	if len(r.buf) != readBuffer {
+		t.Errorf("a busy link has a buffer of %d bytes", len(r.buf))
+	}
+	if _, err := r.Next(); err != io.EOF {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
+// pieces are what reads find, each at most one.
+type pieces [][]byte
+
+func (p *pieces) Read(b []byte) (int, error) {
+	if len(*p) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, (*p)[0])
+	if (*p)[0] = (*p)[0][n:]; len((*p)[0]) == 0 {
+		*p = (*p)[1:]
+	}
+	return n, nil
 }
 
 func TestResultAdds(t *testing.T) {

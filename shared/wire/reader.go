@@ -5,19 +5,24 @@ import (
 	"io"
 )
 
-// readBuffer is the least that one read asks for.
-const readBuffer = 64 << 10
+// readBuffer is the least that one read asks for, once a read of firstBuffer has found
+// more: a quiet link keeps little.
+const (
+	firstBuffer = 4 << 10
+	readBuffer  = 64 << 10
+)
 
 // Reader cuts a byte stream into frames. One goroutine uses it.
 type Reader struct {
 	src        io.Reader
 	buf        []byte
 	start, end int
+	least      int // that buf has room for
 }
 
 // NewReader reads frames from src.
 func NewReader(src io.Reader) *Reader {
-	return &Reader{src: src, buf: make([]byte, readBuffer)}
+	return &Reader{src: src, buf: make([]byte, firstBuffer), least: firstBuffer}
 }
 
 // Next returns the next frame and blocks until it is there. What it returned
@@ -54,16 +59,18 @@ func (r *Reader) fill(need int) error {
 			r.buf = make([]byte, readBuffer)
 		}
 	}
-	if len(r.buf)-r.start < max(need, readBuffer/2) {
+	if len(r.buf)-r.start < max(need, r.least/2) {
 		dst := r.buf
-		if size := max(need, readBuffer); size > len(r.buf) {
+		if size := max(need, r.least); size > len(r.buf) {
 			dst = make([]byte, size)
 		}
 		copy(dst, r.buf[r.start:r.end])
 		r.buf, r.start, r.end = dst, 0, have
 	}
 	n, err := r.src.Read(r.buf[r.end:])
-	r.end += n
+	if r.end += n; r.end == len(r.buf) {
+		r.least = readBuffer
+	}
 	if n > 0 {
 		return nil
 	}

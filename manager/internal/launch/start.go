@@ -62,12 +62,14 @@ func (p *Process) config() *plugin.ClientConfig {
 		RunnerFunc:       p.run.use,
 		SkipHostEnv:      true,
 		// The context of Start ends before it.
-		StartTimeout:     p.run.spec.startTimeout() + time.Second,
-		Logger:           hclog.NewNullLogger(),
-		SyncStdout:       &p.run.out.printedOut,
-		SyncStderr:       &p.run.out.printedErr,
-		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.run.spec.Dir},
-		GRPCDialOptions:  p.run.dialOptions(&p.conns),
+		StartTimeout: p.run.spec.startTimeout() + time.Second,
+		Logger:       hclog.NewNullLogger(),
+		SyncStdout:   &p.run.out.printedOut,
+		SyncStderr:   &p.run.out.printedErr,
+		// The runner has read what the plugin logs: for the library there is nothing.
+		PluginLogBufferSize: 1,
+		UnixSocketConfig:    &plugin.UnixSocketConfig{TempDir: p.run.spec.Dir},
+		GRPCDialOptions:     p.run.dialOptions(&p.conns),
 	}
 }
 

@@ -38,6 +38,12 @@ func TestAllocationsOfMessages(t *testing.T) {
 		"to a client": func() { h.OnMessage(&toClient); h.OnDry() },
 		"to a group":  func() { h.OnMessage(&toGroup); h.OnDry() },
 		"sent":        func() { c.Send(value) },
+		"many to a client": func() {
+			for range 400 {
+				h.OnMessage(&toClient)
+			}
+			h.OnDry()
+		},
 	} {
 		if n := testing.AllocsPerRun(1000, run); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)

@@ -60,7 +60,7 @@ func FuzzLink(f *testing.F) {
 			break
 		}
 		for i := range b.groups.shards {
-			if len(b.groups.shards[i].m) != 0 {
+			if b.groups.shards[i].table.Len() != 0 {
 				t.Fatal("a subscription is left")
 			}
 		}

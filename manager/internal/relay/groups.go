@@ -1,90 +1,90 @@
 package relay
 
 import (
-	"hash/maphash"
 	"slices"
 	"sync"
-	"sync/atomic"
+
+	"github.com/antano/antano/shared/grouptable"
 )
 
 const (
 	groupShards = 256
 	// maxGroups is how many groups one process may subscribe to.
 	maxGroups = 4 << 20
-	// shrinkAt is the size from which a shard gives memory back.
-	shrinkAt = 64
 )
-
-type groupKey struct {
-	name string
-	id   int64
-}
 
 // groups knows which processes have members of a group; the members themselves
 // live in the processes.
 type groups struct {
-	seed   maphash.Seed
 	shards [groupShards]groupShard
 }
 
-// groupShard is one part of the table. The slices in it are never changed, only
-// replaced, so a reader keeps one without the lock.
+// groupShard is one part of the table.
 type groupShard struct {
-	mu   sync.RWMutex
-	m    map[groupKey][]*Link
-	peak int
-	_    [24]byte // one cache line each
+	mu    sync.RWMutex
+	table grouptable.Table[*audience]
+	_     [8]byte // one cache line each
 }
 
-func (g *groups) init() { g.seed = maphash.MakeSeed() }
+// audience is the processes of one group, or of all groups that have only that one. It is
+// never changed, only replaced, so a reader keeps it without the lock.
+type audience struct{ links []*Link }
 
-func (g *groups) shard(name []byte, id int64) *groupShard {
-	return &g.shards[mix(maphash.Bytes(g.seed, name)^uint64(id))%groupShards]
-}
+// nobody is the audience of groups that are not there.
+var nobody audience
+
+func (g *groups) shard(hash uint64) *groupShard { return &g.shards[hash>>56] }
 
 // get returns the processes of a group.
 func (g *groups) get(name []byte, id int64) []*Link {
-	s := g.shard(name, id)
+	hash := grouptable.Hash(name, id)
+	s := g.shard(hash)
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.m[groupKey{string(name), id}]
+	a := s.table.Get(hash, name, id)
+	s.mu.RUnlock()
+	if a == nil {
+		return nil
+	}
+	return a.links
 }
 
 // add subscribes l; false when it has too many groups.
 func (g *groups) add(l *Link, name []byte, id int64) bool {
-	s := g.shard(name, id)
+	hash := grouptable.Hash(name, id)
+	s := g.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old, known := s.m[groupKey{string(name), id}]
-	if slices.Contains(old, l) {
+	a := s.table.Get(hash, name, id)
+	if a == nil {
+		a = &nobody
+	}
+	if slices.Contains(a.links, l) {
 		return true
 	}
 	if l.groups.Load() >= maxGroups {
 		return false
 	}
 	l.groups.Add(1)
-	links := make([]*Link, len(old)+1)
-	links[copy(links, old)] = l
-	if s.m == nil {
-		s.m = make(map[groupKey][]*Link)
-	}
-	if known {
-		s.m[groupKey{string(name), id}] = links
-		return true
-	}
-	s.m[groupKey{string(name), id}] = links
-	s.peak = max(s.peak, len(s.m))
+	s.table.Put(hash, name, id, a.with(l))
 	return true
 }
 
 // remove unsubscribes l.
 func (g *groups) remove(l *Link, name []byte, id int64) {
-	s := g.shard(name, id)
+	hash := grouptable.Hash(name, id)
+	s := g.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := groupKey{string(name), id}
-	s.drop(k, s.m[k], l, &l.groups)
-	s.shrink()
+	a := s.table.Get(hash, name, id)
+	if a == nil || !slices.Contains(a.links, l) {
+		return
+	}
+	l.groups.Add(-1)
+	if a = a.without(l); len(a.links) > 0 {
+		s.table.Put(hash, name, id, a)
+	} else {
+		s.table.Delete(hash, name, id)
+	}
 }
 
 // forget unsubscribes l from everything.
@@ -92,36 +92,33 @@ func (g *groups) forget(l *Link) {
 	for i := range g.shards {
 		s := &g.shards[i]
 		s.mu.Lock()
-		for k, links := range s.m {
-			s.drop(k, links, l, &l.groups)
-		}
-		s.shrink()
+		s.table.All(func(_ string, _ int64, a **audience) bool {
+			if slices.Contains((*a).links, l) {
+				l.groups.Add(-1)
+				*a = (*a).without(l)
+			}
+			return len((*a).links) > 0
+		})
 		s.mu.Unlock()
 	}
 }
 
-func (s *groupShard) drop(k groupKey, links []*Link, l *Link, count *atomic.Int64) {
-	i := slices.Index(links, l)
-	if i < 0 {
-		return
+// with returns a and l, which is not among them.
+func (a *audience) with(l *Link) *audience {
+	if len(a.links) == 0 {
+		return &l.alone
 	}
-	count.Add(-1)
-	if len(links) == 1 {
-		delete(s.m, k)
-		return
-	}
-	rest := make([]*Link, 0, len(links)-1)
-	s.m[k] = append(append(rest, links[:i]...), links[i+1:]...)
+	return &audience{slices.Concat(a.links, []*Link{l})}
 }
 
-// shrink rebuilds a map that holds far less than it did: Go's never give back.
-func (s *groupShard) shrink() {
-	if s.peak < shrinkAt || len(s.m) > s.peak/4 {
-		return
+// without returns a except for l, which is among them.
+func (a *audience) without(l *Link) *audience {
+	switch len(a.links) {
+	case 1:
+		return &nobody
+	case 2:
+		i := slices.Index(a.links, l)
+		return &a.links[1-i].alone
 	}
-	m := make(map[groupKey][]*Link, len(s.m))
-	for k, links := range s.m {
-		m[k] = links
-	}
-	s.m, s.peak = m, len(m)
+	return &audience{slices.DeleteFunc(slices.Clone(a.links), func(o *Link) bool { return o == l })}
 }

@@ -16,10 +16,9 @@ import (
 func TestGroupsAgainstModel(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var g groups
-	g.init()
 	links := make([]*Link, 5)
 	for i := range links {
-		links[i] = &Link{launch: Launch{Process: uint16(i)}}
+		links[i] = subscriber(i)
 	}
 	type member struct {
 		k groupKey
@@ -56,11 +55,13 @@ func TestGroupsAgainstModel(t *testing.T) {
 	}
 	stored := 0
 	for i := range g.shards {
-		for k, links := range g.shards[i].m {
-			if stored++; len(links) != groups[k] || len(links) == 0 {
-				t.Fatalf("%v has %d links, want %d", k, len(links), groups[k])
+		g.shards[i].table.All(func(name string, id int64, a **audience) bool {
+			k := groupKey{name, id}
+			if stored++; len((*a).links) != groups[k] || groups[k] == 0 {
+				t.Fatalf("%v has %d links, want %d", k, len((*a).links), groups[k])
 			}
-		}
+			return true
+		})
 	}
 	if stored != len(groups) {
 		t.Errorf("%d groups, want %d", stored, len(groups))
@@ -72,10 +73,16 @@ func TestGroupsAgainstModel(t *testing.T) {
 		g.forget(l)
 	}
 	for i := range g.shards {
-		if len(g.shards[i].m) != 0 {
+		if g.shards[i].table.Len() != 0 {
 			t.Fatal("groups are left")
 		}
 	}
+}
+
+func subscriber(process int) *Link {
+	l := &Link{launch: Launch{Process: uint16(process)}}
+	l.alone.links = []*Link{l}
+	return l
 }
 
 // TestGroupMemory measures the live heap of a group: at most 200 bytes, and none
@@ -84,32 +91,36 @@ func TestGroupMemory(t *testing.T) {
 	if raced {
 		t.Skip("under the race detector; make unit runs it without")
 	}
-	const most, n = 200, 245_000 // just after the shards' maps have doubled: the worst case
 	for _, processes := range []int{1, 4} {
-		var g groups
-		g.init()
-		before := heap()
-		var links []*Link
-		for p := range processes {
-			l := &Link{launch: Launch{Process: uint16(p)}}
-			links = append(links, l)
-			for i := range n {
-				g.add(l, []byte("conversation"), int64(i))
-			}
-		}
-		each := float64(heap()-before) / n
-		t.Logf("%d processes: %.0f bytes a group", processes, each)
-		if each > most {
-			t.Errorf("%d processes: %.0f bytes a group, want at most %d", processes, each, most)
-		}
-		for _, l := range links {
-			g.forget(l)
-		}
-		if left := heap() - before; left > n*10 {
-			t.Errorf("%d bytes are left", left)
-		}
-		runtime.KeepAlive(&g)
+		measureGroups(t, fmt.Sprintf("%d processes", processes), processes, 200, func(int) string { return "conversation" })
 	}
+	measureGroups(t, "a name for each", 1, 300, func(i int) string { return fmt.Sprintf("conversation-%d", i) })
+}
+
+func measureGroups(t *testing.T, what string, processes int, most float64, name func(int) string) {
+	const n = 200_000 // just after the shards' tables have doubled: the worst case
+	var g groups
+	before := heap()
+	var links []*Link
+	for p := range processes {
+		l := subscriber(p)
+		links = append(links, l)
+		for i := range n {
+			g.add(l, []byte(name(i)), int64(i))
+		}
+	}
+	each := float64(heap()-before) / n
+	t.Logf("%s: %.0f bytes a group", what, each)
+	if each > most {
+		t.Errorf("%s: %.0f bytes a group, want at most %.0f", what, each, most)
+	}
+	for _, l := range links {
+		g.forget(l)
+	}
+	if left := heap() - before; left > n*10 {
+		t.Errorf("%s: %d bytes are left", what, left)
+	}
+	runtime.KeepAlive(&g)
 }
 
 func heap() int64 {

@@ -66,6 +66,7 @@ type Link struct {
 	pending  slab
 	lanes    lanes
 	groups   atomic.Int64 // how many it subscribes to
+	alone    audience     // of groups that no other link has members of; constant
 	counters counters
 	acks     acks
 	reader   reader // of the reading goroutine alone

@@ -24,6 +24,11 @@ type registry struct {
 	members int
 }
 
+type groupKey struct {
+	name string
+	id   int64
+}
+
 // source is one datagram client.
 type source struct {
 	by     *Link // who said it, or was told to restore it

@@ -91,7 +91,6 @@ func New(cfg Config) *Router {
 	for i := range r.granted {
 		r.granted[i] = 1 // sequence 0 is nobody's
 	}
-	r.groups.init()
 	return r
 }
 
@@ -120,6 +119,7 @@ func (r *Router) Expect(launch Launch) *Link {
 	}
 	l := &Link{r: r, launch: launch, up: make(chan struct{}), down: make(chan struct{})}
 	l.lanes.groups.src = l
+	l.alone.links = []*Link{l}
 	if launch.Adopted {
 		l.expectRejoin()
 	}

@@ -56,7 +56,7 @@ func (s *Server) inheritanceOf(a *assembly) *inheritance {
 	}
 	a.like = in.sockets()
 	if len(in.state.IDs) > 0 {
-		a.known, a.last, a.restarts = in.state.IDs, in.state.Last, make(map[int]int)
+		a.known, a.last, a.metrics, a.restarts = in.state.IDs, in.state.Last, in.state.Metrics, make(map[int]int)
 		a.adopted, a.retired, a.stopped = len(in.state.IDs) > len(in.state.Retired), in.state.Retired, in.state.Stopped
 		for _, p := range in.state.Processes {
 			a.restarts[p.ID] = p.Restarts

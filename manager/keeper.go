@@ -98,7 +98,7 @@ func (s *Service) state() runtimedir.StateService {
 	s.mu.Unlock()
 	st := runtimedir.StateService{
 		ID: sp.plan.Params.ID, Type: sp.plan.Params.ServiceType, Name: sp.plan.Params.Name, Address: sp.bound,
-		Config: fingerprint(sp.plan, sp.params), IDs: make([]int, len(workers)+len(retired)), Last: make(map[int]int),
+		Config: fingerprint(sp.plan, sp.params), IDs: make([]int, len(workers)+len(retired)), Last: make(map[int]int), Metrics: make(map[int]map[string]int64),
 		Path: sp.plan.Plugin.Path, SHA256: sp.plan.Plugin.SHA256, Params: encoded(sp.plan.Params), Description: encoded(sp.plan.Plugin.Description),
 	}
 	for _, w := range slices.Concat(workers, retired) {
@@ -111,6 +111,9 @@ func (s *Service) state() runtimedir.StateService {
 			st.Stopped = append(st.Stopped, w.id)
 		}
 		st.Last[w.id] = status.Ref.Generation
+		if ended := w.endedCounters(); len(ended) > 0 {
+			st.Metrics[w.id] = ended
+		}
 		for _, i := range w.launchedOnes() {
 			p := runtimedir.StateProcess{
 				ID: w.id, Generation: i.gen, PID: i.proc.PID(), StartTime: i.proc.StartTime(), StartedAt: i.proc.StartedAt(), Secret: i.secret[:],

@@ -29,6 +29,14 @@ func (m metrics) counters() map[string]relay.Metric {
 	return left
 }
 
+// formerCounters are those of generations that ended under an earlier manager.
+func formerCounters(values map[string]int64) (m metrics) {
+	for name, v := range values {
+		m.add(metrics{name: {Value: v}})
+	}
+	return m
+}
+
 // values are the metrics as status shows them.
 func (m metrics) values() map[string]int64 {
 	all := make(map[string]int64, len(m))

@@ -59,6 +59,7 @@ type assembly struct {
 	stopped  []int       // those that were stopped by command
 	last     map[int]int // the last generation of each
 	restarts map[int]int // those of each that ran
+	metrics  map[int]map[string]int64
 }
 
 // newService assembles a service. With an error nothing that was opened here is open.
@@ -121,7 +122,7 @@ func (a assembly) ids(server *Server) (ids []int, pasts map[int]past, err error)
 	switch {
 	case a.known != nil:
 		for _, id := range a.known {
-			pasts[id] = past{generation: a.last[id], restarts: a.restarts[id]}
+			pasts[id] = past{generation: a.last[id], restarts: a.restarts[id], metrics: formerCounters(a.metrics[id])}
 		}
 		if a.adopted {
 			return a.known, pasts, nil

@@ -216,11 +216,19 @@ func (w *worker) enter(i *instance) error {
 
 // leave is told by an instance that nothing is left of it.
 func (w *worker) leave(i *instance) {
+	defer w.service.server.keeper.touch()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.instances[i.half] = nil
 	addDrops(&w.drops, i.link.Stats())
 	w.metrics.add(metrics(i.link.Metrics()).counters())
+}
+
+// endedCounters are the author's own of generations that have ended.
+func (w *worker) endedCounters() map[string]int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return metrics(w.metrics.counters()).values()
 }
 
 // addDrops adds what the relay dropped on behalf of a process: its own messages, and

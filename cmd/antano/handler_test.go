@@ -124,6 +124,29 @@ func TestHandlerOrder(t *testing.T) {
 	}
 }
 
+// TestMetricsGoOn counts over the crash of a process, and that of the manager after it.
+func TestMetricsGoOn(t *testing.T) {
+	t.Parallel()
+	flags := pluginDirs(t, "probe")
+	s := start(t, strings.NewReplacer("processes: 3", "processes: 1", "processes: 2", "processes: 1").Replace(withHandlers), flags...)
+	address := s.service("tcp").Address
+	panics := func(s *server, want int64) {
+		t.Helper()
+		dial(t, "tcp", address).ask(`{"entity":"service","entity_id":9,"message":{"do":"panic"},"id":1}`).want(t, "code", "unsupported")
+		eventually(t, fmt.Sprintf("%d panics are counted", want), func() bool { return s.service("probe").Processes[0].Metrics["panics"] == want })
+	}
+	panics(s, 1)
+	if err := syscall.Kill(s.service("probe").Processes[0].PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the process is back", func() bool { p := s.service("probe").Processes[0]; return p.State == "ready" && p.Generation == 2 })
+	panics(s, 2)
+	s.kill()
+	next := s.successor(flags...)
+	next.start()
+	panics(next, 3)
+}
+
 // TestHandlerFailures has handlers that refuse, panic, take too long and die.
 func TestHandlerFailures(t *testing.T) {
 	t.Parallel()

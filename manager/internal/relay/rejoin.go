@@ -77,6 +77,8 @@ func (l *Link) replay(in *wire.Reader) error {
 			l.adopted.reading, err = wire.ParseU64(f.Body)
 		case wire.TypeSenders:
 			err = l.seatSenders(f.Body)
+		case wire.TypeMetric:
+			err = l.metric(f.Body)
 		case wire.TypeSubscribe, wire.TypeSource, wire.TypeMember:
 			if err = errors.Join(l.takeRanges(), l.claim(f)); err == nil {
 				l.enter()

@@ -54,7 +54,11 @@ func TestRejoin(t *testing.T) {
 		t.Errorf("fresh range from %d", a.welcome.Sequences.First)
 	}
 	a.holds(1, 1, 4096)
+	a.write(wire.AppendMetric(nil, &wire.Metric{Name: []byte("calls"), Value: 3}))
 	a.rejoined()
+	if got := a.link.Metrics()["calls"].Value; got != 3 {
+		t.Errorf("%d calls are counted", got)
+	}
 	m := a.to(wire.KindClient, int64(shared.NewClientID(1, 2, 5)), 7)
 	m.FromID = int64(shared.NewClientID(1, 1, 4))
 	a.send(m)

@@ -55,6 +55,8 @@ type StateService struct {
 	Stopped   []int          `json:"stopped,omitempty"` // and those that were stopped by command
 	Last      map[int]int    `json:"last"`              // generation of each
 	Processes []StateProcess `json:"processes"`
+	// Metrics are the counters of its author's own in generations that have ended, of each.
+	Metrics map[int]map[string]int64 `json:"metrics,omitempty"`
 	// The row and the plugin, for a successor that has other ones.
 	Params      json.RawMessage `json:"params"`
 	Path        string          `json:"path"`

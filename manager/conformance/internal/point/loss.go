@@ -147,8 +147,11 @@ func (t *trial) replay(l *script.Link) (d told, err error) {
 			d.groups[fmt.Sprintf("%s/%d", g.Entity, g.ID)] = true
 		case wire.TypeSlotsOK:
 			d.slots, err = wire.ParseU64(f.Body)
-		case wire.TypeSource, wire.TypeMember:
+		case wire.TypeSource, wire.TypeMember, wire.TypeSenders, wire.TypeMetric: // whose form was looked at
 		default:
+			if f.Type.Optional() {
+				continue
+			}
 			return d, fmt.Errorf("%s came before rejoined; nothing but what a successor has to know may", f.Type)
 		}
 		if err != nil {

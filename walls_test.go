@@ -58,7 +58,7 @@ var walls = []wall{
 }
 
 // testsMay lists what tests import anywhere in addition.
-var testsMay = []string{goleak, schema, yaml}
+var testsMay = []string{goleak, hclog, schema, yaml}
 
 // commandTestsMay lists what of ours the tests of the command import in addition.
 var commandTestsMay = []string{"internal/testserver"}

@@ -3,14 +3,24 @@ package plugin_test
 import (
 	"bufio"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
 	"testing"
 
+	"github.com/antano/antano/plugin"
 	"github.com/antano/antano/plugin/plugintest"
 	"github.com/antano/antano/shared"
 )
+
+// withLog is a host with another logger.
+type withLog struct {
+	plugin.Host
+	log *slog.Logger
+}
+
+func (h withLog) Logger() *slog.Logger { return h.log }
 
 // TestExamples runs the services of the examples.
 func TestExamples(t *testing.T) {
@@ -27,6 +37,18 @@ func TestExamples(t *testing.T) {
 		client.Send(`{"entity":"service","entity_id":2,"message":null}`)
 		if got := client.Next(); !strings.Contains(got, `"message":"it is late"`) || h.Metric("questions") != 1 {
 			t.Error(got, h.Metric("questions"))
+		}
+	})
+	t.Run("hclog", func(t *testing.T) {
+		var out strings.Builder
+		h := withLog{plugintest.Start(t, &archive{}, shared.ServiceParams{}).Host(), slog.New(slog.NewTextHandler(&out, nil))}
+		a := &archive{}
+		if err := a.Start(t.Context(), h); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = a.OnReceivedMessage(t.Context(), &shared.Message{Value: []byte("12345")})
+		if got := out.String(); !strings.Contains(got, `level=WARN msg="nothing is kept yet" module=archive.store bytes=5`) {
+			t.Error(got)
 		}
 	})
 	t.Run("transport", func(t *testing.T) {

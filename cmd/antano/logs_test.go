@@ -11,6 +11,9 @@ import (
 // said are the lines that process 2 of testdata/misfit prints as `levels`.
 var said = []struct{ message, level, extra string }{
 	{"from the logger", "warn", "answer=42"},
+	{"from a real hclog", "error", "key=7"},
+	{"from a real hclog", "error", "module=misfit.store"},
+	{"from deep in hclog", "debug", ""},
 	{"from hclog", "error", "key=value"},
 	{"from slog", "debug", ""},
 	{"from logfmt", "warn", "key=value"},

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/antano/antano/plugin"
 	"github.com/antano/antano/plugin/socket"
 	"github.com/antano/antano/shared"
@@ -176,6 +178,9 @@ func (m *misfit) obeyFile() error {
 // printLevels says something in each of the forms that are understood.
 func (m *misfit) printLevels() {
 	m.host.Logger().Warn("from the logger", "answer", 42)
+	log := hclog.New(&hclog.LoggerOptions{Name: "misfit", Level: hclog.Trace, JSONFormat: true, Output: os.Stderr})
+	log.Named("store").Error("from a real hclog", "key", 7)
+	log.Named("store").Debug("from deep in hclog")
 	for _, line := range []string{
 		`{"@level": "error", "@message": "from hclog", "@timestamp": "2026-01-02T03:04:05Z", "key": "value"}`,
 		`{"time": "2026-01-02T03:04:05Z", "level": "DEBUG", "msg": "from slog"}`,

@@ -67,8 +67,8 @@ generate: ## generate code anew (needs protoc, Debian's protobuf-compiler)
 bench: build ## measure antano beside its peers, rewrite docs/benchmarks.md (ROUNDS=3; with WORKS=relay,… the page stays)
 	cd bench && $(GO) run . -antano ../bin/antano -rounds $(ROUNDS) $(if $(WORKS),-works $(WORKS),-docs ../docs)
 
-stranger: ## walk docs/writing-a-plugin.md as a stranger does, and print the seconds
-	$(GO) test ./cmd/antano -count 1 -v -run TestTutorial
+stranger: build ## walk docs/writing-a-plugin.md as a stranger does, and print the seconds
+	tools/stranger
 
 chaos: ## disturb servers under load and keep books (FAULT=sigkill,… DURATION=10s SEED=1 JSON=file)
 	$(GO) run ./chaos -fault '$(FAULT)' -duration $(DURATION) -seed $(SEED) -json '$(JSON)'

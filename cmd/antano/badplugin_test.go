@@ -315,3 +315,52 @@ func TestLiar(t *testing.T) {
 	}
 	c.ask(`{"type":"ping","id":3}`).want(t, "type", "pong")
 }
+
+// TestGreedyPlugin has a plugin flood a process that does not read with more than its
+// window: what is beyond is dropped at the flooder's expense, and nobody else waits.
+func TestGreedyPlugin(t *testing.T) {
+	t.Parallel()
+	greedy := filepath.Dir(bend(t, "tcp", "greedy"))
+	s := start(t, `
+active_service:
+  - {id: 1, service_type: tcp, name: greedy, host: 127.0.0.1, port: 0, processes: 1}
+  - {id: 2, service_type: unix, name: unix, socket_type: stream, endpoint: RUNTIME/u.sock, processes: 2}
+health: {interval: 1m}
+`, "--plugin-dir", greedy, "--plugin-dir", filepath.Join(binDir, "plugins"))
+	on := map[int]*client{}
+	for len(on) < 2 {
+		c := dial(t, "unix", filepath.Join(s.runtimeDir(), "u.sock"))
+		process, err := strconv.Atoi(fmt.Sprint(c.ask(`{"type":"whoami"}`)["process_id"]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		on[process] = c
+	}
+	p := s.service("unix").Processes
+	victim, bystander := on[p[0].ProcessID], on[p[1].ProcessID]
+	id := victim.whoami()
+	freeze(t, p[0].PID)
+	flooder := dial(t, "tcp", s.service("greedy").Address)
+	flood := fmt.Sprintf(`{"entity":"client","entity_id":%s,"message":"%s"}`, id, strings.Repeat("x", 60_000))
+	for range 150 { // 9 MB, of which twice the window is 2
+		flooder.send(flood)
+	}
+	eventually(t, "what is too much is dropped", func() bool { return s.service("greedy").Processes[0].Drops["overloaded"] > 0 })
+	for i := range 20 {
+		bystander.ask(fmt.Sprintf(`{"type":"ping","id":%d}`, i)).want(t, "type", "pong")
+		bystander.send(fmt.Sprintf(`{"entity":"client","entity_id":%s,"message":%d}`, bystander.whoami(), i))
+		bystander.receive().want(t, "message", fmt.Sprint(i))
+	}
+	if err := syscall.Kill(p[0].PID, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	victim.receive().want(t, "type", "message")
+	flooder.ask(`{"type":"ping","id":1}`).want(t, "type", "pong")
+	for _, svc := range s.status().Services {
+		for _, q := range svc.Processes {
+			if q.Generation != 1 || q.State != "ready" {
+				t.Errorf("%s/%d is %s in generation %d", svc.Name, q.ProcessID, q.State, q.Generation)
+			}
+		}
+	}
+}

@@ -16,13 +16,15 @@ import (
 	"github.com/antano/antano/manager/internal/executable"
 )
 
-// execFunc forks a child that executes path and has files as 0, 1, 2 and so on.
-type execFunc func(path string, files []uintptr) error
+// execFunc forks a child that executes path and has files as 0, 1, 2 and so on, of which
+// the first inherit stay open.
+type execFunc func(path string, files []uintptr, inherit int) error
 
 // withBinary calls exec with a path to the file that spec names. The path ends in
 // the plugin's file name, which is what ps shows. In the child it leads through a
 // descriptor: one of ours that fds, which move there before the exec, do not overwrite,
-// or, where something is executed in between, the last of files.
+// or, where something is executed in between, the last of files. A script is opened
+// again by its interpreter: see withScript.
 func withBinary(spec *Spec, fds []uintptr, exec execFunc) error {
 	file := spec.Binary
 	if file == nil {
@@ -41,7 +43,7 @@ func withBinary(spec *Spec, fds []uintptr, exec execFunc) error {
 		return err
 	}
 	if isScript(file) {
-		return explainExec(spec, file, exec(spec.Path, fds))
+		return explainExec(spec, file, withScript(spec, file, info, fds, exec))
 	}
 	fd, err := dupAbove(file, fds)
 	if err != nil {
@@ -57,7 +59,23 @@ func withBinary(spec *Spec, fds []uintptr, exec execFunc) error {
 		return err
 	}
 	defer os.Remove(link)
-	return explainExec(spec, file, exec(link, files))
+	return explainExec(spec, file, exec(link, files, len(fds)))
+}
+
+// withScript calls exec with the path of the script as long as that leads to file, so
+// that the script knows where it is. When another file is there now, the interpreter is
+// given a descriptor, which it inherits.
+func withScript(spec *Spec, file *os.File, info fs.FileInfo, fds []uintptr, exec execFunc) error {
+	if there, err := os.Stat(spec.Path); err == nil && os.SameFile(there, info) {
+		return exec(spec.Path, fds, len(fds))
+	}
+	fd, err := dupAbove(file, fds)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	files := append(slices.Clone(fds), uintptr(fd))
+	return exec(fmt.Sprintf("/proc/self/fd/%d", len(fds)), files, len(files))
 }
 
 // dupAbove duplicates file to a number that syscall.ForkExec leaves alone: it moves

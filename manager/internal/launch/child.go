@@ -36,10 +36,10 @@ func fork(spec *Spec, env []string, fds []uintptr) (*child, error) {
 	c := &child{}
 	pidfd := -1
 	err := spec.Execution.confined(func() error {
-		return withBinary(spec, fds, func(path string, files []uintptr) (err error) {
+		return withBinary(spec, fds, func(path string, files []uintptr, inherit int) (err error) {
 			c.started = time.Now()
 			if spec.Execution.needsHelper() {
-				c.pid, err = forkHelper(spec, path, env, files, len(fds), &pidfd)
+				c.pid, err = forkHelper(spec, path, env, files, inherit, &pidfd)
 				return err
 			}
 			c.pid, err = syscall.ForkExec(path, []string{spec.Path}, &syscall.ProcAttr{

@@ -19,7 +19,7 @@ import (
 // before anything is started: every one is named with its row, and nothing hangs.
 func TestPluginsThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
-	kinds := []string{"rubbish", "cookie", "version", "crash", "other", "schema"}
+	kinds := []string{"rubbish", "cookie", "version", "crash", "other", "schema", "panicky"}
 	var params strings.Builder
 	params.WriteString("active_service:\n  - {id: 1, service_type: tcp, host: 127.0.0.1, port: 0}\nservice_type:\n  - {name: echo}\n")
 	for _, k := range kinds {
@@ -50,6 +50,7 @@ func TestPluginsThatCannotBeUsed(t *testing.T) {
 			8:  {"crash", "no description today"},
 			9:  {"other", "someone-else", "antano-service-someone-else"},
 			10: {"schema", "unusable"},
+			11: {"panicky", "Describe panicked: no words"},
 		} {
 			at := fmt.Sprintf("bad.yaml:%d: ", line)
 			_, rest, found := strings.Cut(errs, at)

@@ -99,6 +99,8 @@ func (m *misfit) Describe() shared.Description {
 	case "crash":
 		go func() { panic("no description today") }()
 		select {}
+	case "panicky":
+		panic("no words")
 	case "mute":
 		select {}
 	case "other":

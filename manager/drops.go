@@ -11,7 +11,7 @@ import (
 
 const (
 	// dropsEvery is how often it is looked whether messages were dropped.
-	dropsEvery = time.Second
+	dropsEvery = 2 * time.Second
 	// dropsAgain is how soon after an event of drops of a process the next one comes.
 	dropsAgain = 10 * time.Second
 )
@@ -67,9 +67,9 @@ func (s *Server) tellDrops(now time.Time, watched map[*worker]*dropWatch) map[*w
 				d = &dropWatch{}
 			}
 			next[w] = d
-			st := w.status(now)
-			if more := d.due(now, st.Drops); more != nil {
-				w.emit(Event{Type: eventDrops, Generation: st.Generation, PID: st.PID, Drops: more, Message: dropsSentence(w.String(), more)})
+			if more := d.due(now, w.dropped()); more != nil {
+				ref := w.process.Status().Ref
+				w.emit(Event{Type: eventDrops, Generation: ref.Generation, PID: ref.PID, Drops: more, Message: dropsSentence(w.String(), more)})
 			}
 		}
 	}

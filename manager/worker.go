@@ -245,7 +245,7 @@ func (w *worker) status(now time.Time) ProcessStatus {
 	st := w.process.Status()
 	p := ProcessStatus{
 		ProcessID: w.id, PID: st.Ref.PID, State: st.State.String(), Generation: st.Ref.Generation, Restarts: st.Restarts,
-		Drops: map[string]uint64{}, LastExit: lastExit(st.LastExit),
+		Drops: w.dropped(), LastExit: lastExit(st.LastExit),
 	}
 	if st.Ref.PID != 0 {
 		p.UptimeS = now.Sub(st.StartedAt).Seconds()
@@ -260,7 +260,7 @@ func (w *worker) status(now time.Time) ProcessStatus {
 // count fills in the counters, which are those of all generations.
 func (w *worker) count(p *ProcessStatus) {
 	w.mu.Lock()
-	drops, sum := w.drops, w.counted
+	sum := w.counted
 	var own metrics
 	own.add(w.metrics)
 	for _, i := range w.instances {
@@ -268,7 +268,6 @@ func (w *worker) count(p *ProcessStatus) {
 			continue
 		}
 		stats := i.link.Stats()
-		addDrops(&drops, stats)
 		own.add(i.link.Metrics())
 		in, out := i.link.Backlog()
 		p.QueuedBytes += stats.QueuedBytes
@@ -284,12 +283,26 @@ func (w *worker) count(p *ProcessStatus) {
 		add(&sum, c)
 	}
 	p.MessagesIn, p.MessagesOut, p.BytesIn, p.BytesOut = sum.MessagesIn, sum.MessagesOut, sum.BytesIn, sum.BytesOut
-	for code := range drops {
-		drops[code] += sum.Drops[code]
-	}
-	for code := shared.CodeBadMessage; int(code) < shared.NumCodes; code++ {
-		if drops[code] > 0 {
-			p.Drops[code.String()] = drops[code]
+}
+
+// dropped is how many messages were dropped in all generations, by reason.
+func (w *worker) dropped() map[string]uint64 {
+	w.mu.Lock()
+	drops, sum := w.drops, w.counted
+	for _, i := range w.instances {
+		if i != nil {
+			addDrops(&drops, i.link.Stats())
 		}
 	}
+	w.mu.Unlock()
+	for half := range generations {
+		add(&sum, w.service.page.Snapshot(rowsOf(w.index)+half))
+	}
+	named := map[string]uint64{}
+	for code := shared.CodeBadMessage; int(code) < shared.NumCodes; code++ {
+		if n := drops[code] + sum.Drops[code]; n > 0 {
+			named[code.String()] = n
+		}
+	}
+	return named
 }

@@ -38,7 +38,9 @@ type SocketService struct {
 	batches  *sync.Pool // of *inBatch, for datagrams; nil without
 	done     chan struct{}
 
-	lingering atomic.Int64 // refused connections that may still read their answer
+	lingering atomic.Int64  // refused connections that may still read their answer
+	stirred   atomic.Bool   // datagrams have come since the last sweep
+	stir      chan struct{} // and that is new
 	calls     calls
 	tasks     sync.WaitGroup
 
@@ -73,6 +75,7 @@ func New(config Config) *SocketService {
 		awake:     make(map[*stream]uint32),
 		slots:     make(map[int]*slot),
 		done:      make(chan struct{}),
+		stir:      make(chan struct{}, 1),
 	}
 }
 

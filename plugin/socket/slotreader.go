@@ -162,6 +162,9 @@ func (r *slotReader) drain(fd uintptr) bool {
 	if r.err = err; err != nil && err != unix.EAGAIN {
 		return true
 	}
+	if n > 0 {
+		r.slot.service.heard()
+	}
 	r.receiveBatch(n)
 	if more || r.gate.wanted() || len(r.parked) > 0 {
 		return true

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // PSS is the proportional set size of a process in bytes: its own memory, and its part
@@ -24,25 +26,13 @@ func PSS(pid int) (int64, error) {
 	return 0, fmt.Errorf("no Pss of process %d", pid)
 }
 
-// tick is the unit of times in /proc/PID/stat, USER_HZ, which is the same on all of
-// Linux.
-const tick = 10 * time.Millisecond
-
-// CPU is the processor time that a process has used, to 10 ms.
+// CPU is the processor time that a process has used, with that of its threads that are
+// gone. Source: clock_getcpuclockid(3).
 func CPU(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
+	const scheduled = 2 // CPUCLOCK_SCHED
+	var used unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &used); err != nil {
+		return 0, fmt.Errorf("read the processor time of process %d: %w", pid, err)
 	}
-	_, rest, _ := strings.Cut(string(b), ") ") // behind the name, which may have spaces
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("no times in /proc/%d/stat", pid)
-	}
-	user, err := strconv.ParseInt(fields[11], 10, 64)
-	if err != nil {
-		return 0, err
-	}
-	system, err := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * tick, err
+	return time.Duration(used.Nano()), nil
 }

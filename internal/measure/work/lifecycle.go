@@ -71,12 +71,19 @@ func (b *bench) restart(ctx context.Context, processes int) error {
 	})
 }
 
-// idleTime is over how long processor time of an idle server is measured, in durations.
-const idleTime = 5
+// In durations: over how long processor time of an idle server is measured, and how long
+// after it has started.
+const (
+	idleTime   = 10
+	settleTime = 2
+)
 
 // memory measures a server that has nothing to do.
 func (b *bench) memory(ctx context.Context, processes int) error {
 	return b.withTargets(ctx, crowded(processes), nil, func(s *server.Server, _ []load.Target) error {
+		if err := wait(ctx, settleTime*b.Duration); err != nil {
+			return err
+		}
 		svc, err := s.Service("tcp")
 		if err != nil {
 			return err
@@ -100,10 +107,8 @@ func (b *bench) memory(ctx context.Context, processes int) error {
 			return err
 		}
 		length := max(time.Second, idleTime*b.Duration)
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(length):
+		if err := wait(ctx, length); err != nil {
+			return err
 		}
 		after, err := processor(s)
 		if err != nil {
@@ -112,6 +117,15 @@ func (b *bench) memory(ctx context.Context, processes int) error {
 		b.add("memory", "processor when idle, whole server", "% of a core", 100*(after-before).Seconds()/length.Seconds())
 		return nil
 	})
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // flooders is how many clients write to the one that does not read.

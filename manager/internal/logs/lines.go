@@ -73,4 +73,4 @@ func pump(r io.Reader, chunks chan<- []byte, free <-chan []byte) error {
 	}
 }
 
-const chunkSize = 8 << 10
+const chunkSize = 4 << 10

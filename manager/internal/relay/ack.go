@@ -23,6 +23,13 @@ type acks struct {
 	last time.Time // of the reader: when it acknowledged
 }
 
+// settled reports whether all that was read is acknowledged.
+func (a *acks) settled() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.read == a.said
+}
+
 // ackDelay is how long a message without a token that was passed on may wait for its
 // ack. What is not acknowledged counts as lost if this manager is killed.
 const ackDelay = 5 * time.Millisecond

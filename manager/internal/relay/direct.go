@@ -110,6 +110,7 @@ func (l *Link) put(to *Link, e entry, charge wire.Charge, raw []byte) (code shar
 		if token, code = to.pending.add(e); code != shared.CodeNone {
 			return code, false
 		}
+		l.r.rouse()
 	}
 	l.acks.inside.Add(int64(charge.Silent))
 	from := l.launch.Process

@@ -11,6 +11,9 @@ func (l *Link) enter() {
 	if !l.reader.inside {
 		l.gate.Lock()
 		l.reader.inside = true
+		if l.r.asleep.Load() {
+			l.r.now() // nobody else looks at the clock
+		}
 	}
 }
 

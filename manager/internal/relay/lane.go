@@ -94,7 +94,15 @@ func settle(charges []wire.Charge) {
 		if c.Bytes > 0 {
 			ln.credit(c.Bytes)
 		}
+		ln.src.r.rouse() // for what is owed, or was not acknowledged because it was inside
 	}
+}
+
+// settled reports whether nothing is owed.
+func (o *lanes) settled() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.owing) == 0
 }
 
 // payAll pays every lane that is owed something.

@@ -126,7 +126,7 @@ func (s *slab) remove(i uint32) entry {
 func (s *slab) expire(now, age uint32, out *outbox) {
 	for {
 		s.mu.Lock()
-		if s.head == 0 || now-s.at(s.head-1).born < age {
+		if s.head == 0 || int32(now-s.at(s.head-1).born) < int32(age) { // a reader may be ahead of the sweeper
 			s.mu.Unlock()
 			return
 		}

@@ -182,9 +182,7 @@ func (r *Router) Sequences() map[int]uint64 {
 	defer r.mu.Unlock()
 	next := make(map[int]uint64)
 	for p, n := range r.granted {
-		if n > 1 {
-			next[p] = n
-		}
+		next[int(p)] = n
 	}
 	return next
 }
@@ -194,8 +192,8 @@ func (r *Router) SkipTo(next map[int]uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for p, n := range next {
-		if p >= 0 && p < len(r.granted) {
-			r.granted[p] = max(r.granted[p], min(n, 1<<32))
+		if p >= 0 && p <= shared.MaxProcessID {
+			r.granted[uint16(p)] = max(r.granted[uint16(p)], min(n, 1<<32))
 		}
 	}
 }

@@ -54,6 +54,8 @@ type Router struct {
 	opened   chan struct{} // closed by Open
 	unsaid   chan struct{} // some link has messages to acknowledge
 	tick     atomic.Uint32 // age of the router in units of sweepEvery
+	asleep   atomic.Bool   // nothing is swept
+	roused   chan struct{} // it is again
 
 	cut     sync.Mutex  // a cut is under way, or a link comes up
 	cutting atomic.Bool // readers wait for cut before their next message
@@ -67,7 +69,7 @@ type Router struct {
 	heirs      map[int64]map[uint16]uint16 // by service: who was handed all that a process had
 	moves      map[uint64]*move            // that are not over
 	lastMove   uint64
-	granted    [shared.MaxProcessID + 1]uint64 // sequences below this one were granted
+	granted    map[uint16]uint64 // by process: sequences below this one were granted
 }
 
 type launchKey struct {
@@ -81,16 +83,14 @@ func New(cfg Config) *Router {
 		cfg.Window = DefaultWindow
 	}
 	r := &Router{cfg: cfg, started: time.Now(), expected: make(map[launchKey]*Link), families: make(map[int]*family),
-		registries: make(map[int64]*registry), seats: make(map[int64]*seats), heirs: make(map[int64]map[uint16]uint16), moves: make(map[uint64]*move)}
-	r.opened, r.unsaid = make(chan struct{}), make(chan struct{}, 1)
+		registries: make(map[int64]*registry), seats: make(map[int64]*seats), heirs: make(map[int64]map[uint16]uint16), moves: make(map[uint64]*move),
+		granted: make(map[uint16]uint64)}
+	r.opened, r.unsaid, r.roused = make(chan struct{}), make(chan struct{}, 1), make(chan struct{}, 1)
 	if !cfg.Held {
 		r.Open()
 	}
 	r.services.Store(&directory{})
 	r.up.Store(new([]*Link))
-	for i := range r.granted {
-		r.granted[i] = 1 // sequence 0 is nobody's
-	}
 	return r
 }
 
@@ -138,9 +138,11 @@ func (r *Router) Shutdown() { r.closing.Store(true) }
 // process ever gets them. Count is 0 when all 2^32 are used up. r.mu is held.
 func (r *Router) grant(l *Link) wire.Sequences {
 	const all = 1 << 32
-	next := &r.granted[l.launch.Process]
-	s := wire.Sequences{First: uint32(*next), Count: uint32(min(sequencesAtATime, all-*next))}
-	if *next += uint64(s.Count); *next%grantsNoted < uint64(s.Count) && r.cfg.OnGrant != nil {
+	next := max(r.granted[l.launch.Process], 1) // sequence 0 is nobody's
+	s := wire.Sequences{First: uint32(next), Count: uint32(min(sequencesAtATime, all-next))}
+	next += uint64(s.Count)
+	r.granted[l.launch.Process] = next
+	if next%grantsNoted < uint64(s.Count) && r.cfg.OnGrant != nil {
 		r.cfg.OnGrant()
 	}
 	r.hold(l.launch.Process, s, l)

@@ -48,7 +48,7 @@ func (t *seats) each(early bool, f func(key int64, process uint16)) {
 func (r *Router) restoreSeats(all []snapshotSeats) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := r.tick.Load()
+	now := r.now()
 	for _, s := range all {
 		if _, listed := r.listed[s.Service]; !listed {
 			continue

@@ -56,10 +56,10 @@ func (r *Router) Snapshot() ([]byte, error) {
 		}
 		return i
 	}
-	now := r.tick.Load()
+	now := r.now()
 	for _, l := range *r.up.Load() {
 		l.pending.each(maxSnapshot-len(s.Open), func(token uint64, e *entry) {
-			open := snapshotEntry{At: at(l), Token: token, Age: now - e.born, Group: e.multi}
+			open := snapshotEntry{At: at(l), Token: token, Age: uint32(max(int32(now-e.born), 0)), Group: e.multi}
 			src := e.src
 			if e.all != nil {
 				i, known := sums[e.all]
@@ -124,7 +124,7 @@ func (r *Router) Restore(b []byte) error {
 	sums := make([]*aggregate, len(s.Sums))
 	at := make(map[*Link][]restored)
 	var lost []entry
-	now := r.tick.Load()
+	now := r.now()
 	for _, o := range s.Open {
 		src := links[o.From]
 		if src == nil {
@@ -148,6 +148,7 @@ func (r *Router) Restore(b []byte) error {
 		lost[i].fail(shared.CodeProcessLost, &out)
 	}
 	out.flush()
+	r.rouse()
 	r.restoreSeats(s.Seats)
 	return nil
 }

@@ -60,6 +60,40 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
+// TestIdleRouterSleeps: with nothing open nothing is swept, and what is opened then, with
+// a result owed or without, is seen to as at any other time.
+func TestIdleRouterSleeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newLab(t, Config{})
+		defer b.close()
+		b.SetServices(map[int64][]uint16{10: {1, 2}})
+		src, dst := b.start(1, 10, 1<<20), b.start(2, 10, 1<<20)
+		for round := range 3 {
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if !b.asleep.Load() {
+				t.Fatal("an idle router sweeps")
+			}
+			if seen := b.tick.Load(); seen > uint32(time.Duration(round+1)*(time.Hour+10*time.Second)/sweepEvery) {
+				t.Errorf("tick %d", seen)
+			}
+			silent := src.to(wire.KindClient, dst.client(0), 0)
+			src.write(wire.AppendMessage(nil, &silent))
+			dst.read(wire.TypeMessage)
+			src.read(wire.TypeAck)
+			src.read(wire.TypeCredit)
+			m := src.to(wire.KindClient, dst.client(0), 7)
+			src.write(wire.AppendMessage(nil, &m))
+			dst.read(wire.TypeMessage)
+			start := time.Now()
+			src.read(wire.TypeResult)
+			if took := time.Since(start); took < 4500*time.Millisecond || took > 4700*time.Millisecond {
+				t.Errorf("answered after %v", took)
+			}
+		}
+	})
+}
+
 // TestGroupTimeout: all parts of a group message that nobody answered expire
 // together, and the sum is one result.
 func TestGroupTimeout(t *testing.T) {

@@ -5,9 +5,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
+	"unsafe"
 )
 
 // PSS is the proportional set size of a process in bytes: its own memory, and its part
@@ -30,9 +30,10 @@ func PSS(pid int) (int64, error) {
 // gone. Source: clock_getcpuclockid(3).
 func CPU(pid int) (time.Duration, error) {
 	const scheduled = 2 // CPUCLOCK_SCHED
-	var used unix.Timespec
-	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &used); err != nil {
-		return 0, fmt.Errorf("read the processor time of process %d: %w", pid, err)
+	var used syscall.Timespec
+	_, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, uintptr(^pid<<3|scheduled), uintptr(unsafe.Pointer(&used)), 0)
+	if errno != 0 {
+		return 0, fmt.Errorf("read the processor time of process %d: %w", pid, errno)
 	}
 	return time.Duration(used.Nano()), nil
 }

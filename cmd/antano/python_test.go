@@ -77,6 +77,21 @@ func TestPythonConforms(t *testing.T) {
 	}
 }
 
+// TestPythonUnits has the plugin's own tests run: what reads bytes, with whatever bytes.
+func TestPythonUnits(t *testing.T) {
+	t.Parallel()
+	plugin := installPython(t)
+	tests, err := filepath.Abs(filepath.Join(filepath.Dir(pythonPlugin), "test_antano_service.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", tests)
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Dir(plugin), "PYTHONSAFEPATH=1") // nothing is written beside the source
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // TestPythonREADME starts the plugin as its README says and runs its first example, whose
 // two answers come in either order.
 func TestPythonREADME(t *testing.T) {

@@ -42,6 +42,7 @@ class Refusal(Exception):
 # object is taken apart by hand; the values are checked by json.
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character, which JSON can escape and UTF-8 cannot carry
 
 
 def _no_constant(name):
@@ -58,7 +59,7 @@ def parse(line):
         found = _members(text)
     except (ValueError, RecursionError, IndexError) as e:
         raise Refusal(Code.BAD_MESSAGE, f"this is no JSON object: {e}") from e
-    if text.count("[") + text.count("{") > MAX_DEPTH and 1 + depth({k: v for k, (v, _) in found.items()}) > MAX_DEPTH + 1:
+    if text.count("[") + text.count("{") > MAX_DEPTH and depth([v for v, _ in found.values()]) > MAX_DEPTH + 1:
         raise Refusal(Code.BAD_MESSAGE, f"values are nested more than {MAX_DEPTH} levels deep", checked_id(found, strict=False))
     return found
 
@@ -112,7 +113,7 @@ def address(found, id, forward_to=None):
             raise Refusal(Code.NO_DESTINATION, id=id)
         return forward_to["entity"], forward_to["entity_id"]
     entity, number = found["entity"][0], found.get("entity_id", (None,))[0]
-    if not isinstance(entity, str) or not 1 <= len(entity.encode(errors="replace")) <= 255:
+    if not isinstance(entity, str) or not 1 <= len(entity.encode(errors="surrogatepass")) <= 255 or _SURROGATE.search(entity):
         raise Refusal(Code.BAD_MESSAGE, "entity must be a string of 1 to 255 bytes", id)
     if type(number) is not int or not -(1 << 63) <= number < 1 << 63:
         raise Refusal(Code.BAD_MESSAGE, "entity_id must be an integer of 64 bits", id)
@@ -186,7 +187,7 @@ class Client:
         self.emptied.set()
 
     def refuse(self, code, sentence="", id=None):
-        self.give(compose("error", id, ("code", text_of(code.name.lower())), ("error", text_of(sentence or SENTENCES[code]))))
+        self.give(compose("error", id, ("code", text_of(code.name.lower())), ("error", json.dumps(sentence or SENTENCES[code]).encode())))
 
     # What it says.
 
@@ -202,7 +203,7 @@ class Client:
                 except Refusal as e:
                     self.share.dropped(e.code)
                     self.refuse(e.code, str(e), e.id)
-                while self.backlog.bytes > self.backlog.limit:  # it asks, but does not read
+                while self.backlog.bytes > self.backlog.limit and not self.ending:  # it asks, but does not read
                     await self._emptied()
             await self._finish()
         except OSError:
@@ -319,6 +320,7 @@ class Client:
         """Ends it in good order: nothing more is taken from it, and it gets what it is owed."""
         if not self.ending:
             self.ending = True
+            self.emptied.set()
             try:
                 self.sock.shutdown(socket.SHUT_RD)
             except OSError:

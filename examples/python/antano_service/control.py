@@ -80,6 +80,7 @@ class Process:
 
     async def main(self):
         self.loop = asyncio.get_running_loop()
+        self.loop.set_exception_handler(self._failed)
         self.exit = self.loop.create_future()
         self.tasks = set()
         self.loop.add_signal_handler(signal.SIGTERM, lambda: self._task(self._terminate()))
@@ -110,6 +111,12 @@ class Process:
             if why:
                 logging.error("%s", why)
             self.exit.set_result(code)
+
+    def _failed(self, loop, context):
+        """An error of ours in a callback leaves us in no known state: the manager starts another process."""
+        logging.error("%s", context["message"], exc_info=context.get("exception"))
+        if "handle" in context:
+            self._end(1)
 
     # The calls.
 
@@ -244,13 +251,15 @@ class Process:
             await asyncio.sleep(0.01)
         logging.info("the manager is gone, waiting for its successor")
         self.link.forget()
-        while self.loop.time() < since + self.window:
+        while (left := since + self.window - self.loop.time()) > 0:
             try:
-                if await self.link.connect(Type.REJOIN):
+                if await asyncio.wait_for(self.link.connect(Type.REJOIN), left):
                     self.rejoined = True
                     self.link.serve()
                     logging.info("a successor of the manager is here")
                     return
+            except TimeoutError:
+                break
             except BadFrame as e:
                 self._end(1, f"the successor broke the protocol: {e}")
                 return

@@ -73,7 +73,7 @@ class Link:
         self.lanes, self.used_up, self.paused = {}, set(), {}
         self.changed = asyncio.Event()
         self.ranges, self.next_id, self.last_id, self.asked = [], 1, 0, True
-        self.coming = None  # the range after this one
+        self.coming, self.used_all = None, False  # the range after this one; whether there are none left
         self.read = self.settled = self.quiet_written = self.quiet_acked = 0
         self.acking = False
         self.handlers = {
@@ -88,7 +88,7 @@ class Link:
     # The connection.
 
     async def connect(self, kind=Type.HELLO):
-        """Dials, says hello or rejoin, and waits for welcome: False if there is none."""
+        """Dials, says hello or rejoin, and waits for welcome: False if there is none. Ends with the caller's timeout."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.setblocking(False)
         inbox = bytearray()
@@ -112,6 +112,7 @@ class Link:
         self.connection += 1
         self.server, self.window = welcome.server, welcome.window
         self._range(welcome.first, welcome.count)
+        self._notify()
         waited = self.outbox.detach()
         self.outbox = Outbox(self.loop, sock, self._lost)
         if kind == Type.REJOIN:
@@ -380,6 +381,11 @@ class Link:
             self.say(Type.MORE_SEQUENCES)
         return found
 
+    async def ids(self):
+        """Waits until there is an id for a new client, or there will be none."""
+        while self.next_id > self.last_id and not self.coming and not self.used_all:
+            await self.changed.wait()
+
     def _range(self, first, count):
         self.ranges.append((first, count))
         self.half = count // 2
@@ -391,6 +397,9 @@ class Link:
     def _sequences(self, granted):
         if granted[1]:
             self._range(*granted)
+        else:
+            self.used_all = True
+        self._notify()
 
     # What else the manager asks.
 

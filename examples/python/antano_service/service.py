@@ -12,11 +12,12 @@ from .frames import ANY_PROCESS, Code, Message, Type
 from .link import lane_of
 from .share import CLIENTS
 
+CALL = 64  # bytes that a call takes in a queue beside its value
 REFUSED_ALOUD = {Code.BAD_MESSAGE, Code.TOO_LARGE, Code.UNSUPPORTED, Code.DENIED}
 
 
 class Service:
-    """`handle` is the handler: it takes a value and returns the answer, or raises Unsupported."""
+    """`handle` is the handler: it takes a value and returns the answer. What it raises is logged and makes the call fail as unsupported."""
 
     def __init__(self, loop, link, share, params, inherited, handle):
         self.loop, self.link, self.share, self.params, self.inherited, self.handle = loop, link, share, params, inherited, handle
@@ -38,6 +39,7 @@ class Service:
     async def _accept(self):
         while True:
             await self._readable()
+            await self.link.ids()
             if self.share.above_part():
                 await asyncio.sleep(0.002)  # for a sibling that has fewer
             try:
@@ -167,6 +169,17 @@ class Service:
             if self.link.has_room(lane_of(refusal), len(frames.message(refusal))):
                 self.link.send(refusal)
 
+    async def _handle(self, m, receipt):
+        try:
+            answer = values.dump(self.handle(values.decode(m.format, m.value)))
+        except Exception as e:
+            if not isinstance(e, values.Unsupported):
+                logging.exception("the handler failed")
+            self._refuse(m, receipt, Code.UNSUPPORTED)
+        else:
+            await self._reply(self._answer(m, frames.JSON, answer))
+            receipt.deliver()
+
     async def _reply(self, m):
         code = await self.link.admit(m, len(frames.message(m)))
         if code:
@@ -183,7 +196,7 @@ class Service:
     def _call(self, m, receipt):
         key = (m.from_kind, m.from_id)
         caller = self.callers.get(key) or self.callers.setdefault(key, Caller(self, m.from_id))
-        if not caller.backlog.admit(len(m.value), bool(m.flags & frames.STREAM), m.process):
+        if not caller.backlog.admit(CALL + len(m.value), bool(m.flags & frames.STREAM), m.process):
             receipt.fail(Code.OVERLOADED)
             return
         caller.calls.append((m, receipt))
@@ -193,16 +206,9 @@ class Service:
     async def _serve(self, key, caller):
         while caller.calls:
             m, receipt = caller.calls.popleft()
-            try:
-                answer = values.dump(self.handle(values.decode(m.format, m.value)))
-            except Exception as e:
-                if not isinstance(e, values.Unsupported):
-                    logging.exception("the handler failed")
-                self._refuse(m, receipt, Code.UNSUPPORTED)
-            else:
-                await self._reply(self._answer(m, frames.JSON, answer))
-                receipt.deliver()
-            caller.backlog.release(len(m.value))
+            if receipt.left > 0:  # nobody has waited for too long
+                await self._handle(m, receipt)
+            caller.backlog.release(CALL + len(m.value))
         del self.callers[key]
         self.changed.set()
 

@@ -1,0 +1,142 @@
+"""Tests of what reads bytes: python3 -m unittest, in this directory."""
+
+import json
+import random
+import struct
+import unittest
+
+from antano_service import clients, frames, values
+from antano_service.bounds import Backlog, Total
+from antano_service.frames import BadFrame, Code, Message, Result, Type
+
+MESSAGE = Message(5, 0, frames.STREAM, frames.CLIENT, 35192962023426, frames.ANY_PROCESS, frames.CLIENT, 35188667056129, frames.JSON, b"", b"7", b'"hi"')
+
+
+def parse_or_refuse(line):
+    try:
+        found = clients.parse(line)
+        clients.checked_id(found)
+        clients.address(found, None)
+        return found
+    except clients.Refusal as e:
+        return e
+
+
+class Frames(unittest.TestCase):
+    def test_documented(self):
+        """The examples of docs/protocol.md."""
+        for made, want in (
+            (frames.message(MESSAGE), "00000029 03 0000000000000005 0000 01 01 0000200200000002 ffff 01 0000200100000001 01 00 0001 37 22686922"),
+            (frames.result(5, 1, {Code.OVERLOADED: 2}), "00000013 04 0000000000000005 00000001 01 06 00000002"),
+            (frames.group(Type.SUBSCRIBE, 9, 7, b"room"), "00000016 05 0000000000000009 0000000000000007 04 726f6f6d"),
+            (frames.proof(Type.HELLO, 3, 1, b"\xaa" * 32), "00000028 01 01 0003 00000001" + "aa" * 32),
+        ):
+            self.assertEqual(made, bytes.fromhex(want))
+
+    def test_back_and_forth(self):
+        buffer = bytearray(frames.message(MESSAGE) + frames.result(5, 1, {Code.OVERLOADED: 2}) + b"\0\0\0")
+        got = [frames.decode(kind, body) for kind, body in frames.split(buffer)]
+        self.assertEqual(got, [MESSAGE, Result(5, 1, {Code.OVERLOADED: 2})])
+        self.assertEqual(buffer, b"\0\0\0")
+
+    def test_none(self):
+        for bad in ("00000000", "ffffffff", "00000001 05", "00000001 63", "00000008 0a 00000000000000", "0000000f 02 02 01 00000001 00001000 00100000"):
+            with self.assertRaises(BadFrame, msg=bad):
+                [frames.decode(kind, body) for kind, body in frames.split(bytearray.fromhex(bad))]
+        self.assertIsNone(frames.decode(200, b"whatever"))
+
+    def test_any_bytes(self):
+        chance = random.Random(1)
+        for _ in range(20000):
+            body = bytearray(frames.message(MESSAGE)[5:]) if chance.random() < 0.5 else bytearray(chance.randbytes(chance.randrange(60)))
+            for _ in range(chance.randrange(4)):
+                if body:
+                    body[chance.randrange(len(body))] = chance.randrange(256)
+            try:
+                frames.decode(chance.randrange(256), bytes(body))
+            except BadFrame:
+                pass
+
+
+class Lines(unittest.TestCase):
+    def test_as_sent(self):
+        found = clients.parse(b' {"id" : 7e0, "message": {"a" :  [1.0, "\\u00fc"]} }\r')
+        self.assertEqual(found["message"], ({"a": [1.0, "ü"]}, b'{"a" :  [1.0, "\\u00fc"]}'))
+        with self.assertRaises(clients.Refusal):
+            clients.checked_id(found)
+
+    def test_refused(self):
+        deep = b"[" * 513 + b"]" * 513
+        for line in (b"", b"[]", b"{", b'{"a":1,}', b'{"a":NaN}', b'{"a":1}x', b'{1:2}', b'{"a":1,"a":2}', b'{"message":' + deep + b"}", b"\xff",
+                     b'{"message":' + b"[" * 100000 + b"}", b'{"a":"\x01"}', b'{"\\ud800":1,"\\ud800":2}'):
+            with self.assertRaises(clients.Refusal, msg=line[:40]) as e:
+                clients.parse(line)
+            self.assertEqual(e.exception.code, Code.BAD_MESSAGE)
+        clients.parse(b'{"message":' + deep[1:-1] + b"}")
+        for line in (b'{"entity":"\\ud800","entity_id":1}', b'{"entity":"","entity_id":1}', b'{"entity":"a"}', b'{"entity":"a","entity_id":1e0}',
+                     b'{"entity":"a","entity_id":9223372036854775808}', b'{"id":true}', b'{"id":[]}', b'{"id":"' + b"x" * 1023 + b'"}'):
+            self.assertIsInstance(parse_or_refuse(line), clients.Refusal, line[:40])
+
+    def test_any_bytes(self):
+        chance = random.Random(1)
+        good = b'{"type":"message","entity":"room","entity_id":7,"id":"\\ud800","message":{"a":[1,-2.5e3,null,"\\n"]}}'
+        for _ in range(20000):
+            line = bytearray(good)
+            for _ in range(1 + chance.randrange(4)):
+                line[chance.randrange(len(line))] = chance.choice(b'{}[]",:\\u0019ade \xc3\x9f\x00')
+            parse_or_refuse(bytes(line))
+
+
+class Values(unittest.TestCase):
+    def test_msgpack(self):
+        for packed, want in (
+            (b"\x07", b"7"), (b"\xe0", b"-32"), (b"\xc0", b"null"), (b"\xc3", b"true"), (b"\xa2hi", b'"hi"'), (b"\x92\x01\xa1a", b'[1,"a"]'),
+            (b"\x81\xa1a\x90", b'{"a":[]}'), (b"\xcf" + b"\xff" * 8, b"18446744073709551615"), (b"\xd3" + b"\x80" + b"\0" * 7, b"-9223372036854775808"),
+            (b"\xcb" + struct.pack(">d", 0.5), b"0.5"), (b"\xc4\x02ab", b'{"$b64":"YWI="}'), (b"\xd9\x01x", b'"x"'), (b"\xdc\0\1\x01", b"[1]"),
+        ):
+            self.assertEqual(values.to_json(frames.MSGPACK, packed), want)
+
+    def test_others(self):
+        self.assertEqual(values.to_json(frames.TEXT, "ü\n".encode()), '"ü\\n"'.encode())
+        self.assertEqual(values.to_json(frames.BINARY, b"ab"), b'{"$b64":"YWI="}')
+        self.assertEqual(values.to_json(frames.JSON, b"[1,\r\n2]"), b"[1,  2]")
+
+    def test_unsupported(self):
+        for fmt, value in ((frames.MSGPACK, b""), (frames.MSGPACK, b"\xc1"), (frames.MSGPACK, b"\xd4\0\0"), (frames.MSGPACK, b"\x81\x01\x01"), (frames.TEXT, b"\xff"),
+                           (frames.MSGPACK, b"\xdd\xff\xff\xff\xff"), (frames.MSGPACK, b"\x01\x01"), (frames.MSGPACK, b"\x91" * 2000 + b"\x01"),
+                           (frames.MSGPACK, b"\xcb" + struct.pack(">d", float("nan"))), (frames.MSGPACK, b"\xa1\xff"), (150, b"1")):
+            with self.assertRaises(values.Unsupported, msg=value[:20]):
+                values.to_json(fmt, value)
+
+    def test_any_bytes(self):
+        chance = random.Random(1)
+        for _ in range(20000):
+            try:
+                json.loads(values.to_json(frames.MSGPACK, chance.randbytes(1 + chance.randrange(20))))
+            except values.Unsupported:
+                pass
+
+
+class Bounds(unittest.TestCase):
+    def test_backlog(self):
+        self.now, said = 10.0, []
+        backlog = Backlog(self, 100, 2.0, Total(150), lambda p, ms: said.append((p, ms)), lambda p: said.append((p, 0)))
+        self.assertTrue(backlog.admit(200, False, 1))  # an empty queue takes any one
+        backlog.release(200)
+        self.assertTrue(backlog.admit(90, True, 1) and backlog.admit(20, True, 1) and backlog.admit(20, True, 1))
+        self.assertFalse(backlog.admit(20, False, 1))  # cannot wait
+        self.assertFalse(backlog.admit(21, True, 2))  # the process is full
+        self.now += 1.5
+        self.assertTrue(backlog.admit(1, True, 1))
+        self.now += 0.5
+        self.assertFalse(backlog.admit(1, True, 1))  # the budget is used up
+        backlog.release(80)
+        backlog.release(2)
+        self.assertEqual(said, [(1, 2000), (1, 500), (1, 0)])
+
+    def time(self):
+        return self.now
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -44,6 +44,11 @@ class Frames(unittest.TestCase):
             with self.assertRaises(BadFrame, msg=bad):
                 [frames.decode(kind, body) for kind, body in frames.split(bytearray.fromhex(bad))]
         self.assertIsNone(frames.decode(200, b"whatever"))
+        for at, wrong in ((11, 3), (11, 4), (22, 0), (32, 1)):  # a group without a name, unknown kinds, a client with a name
+            body = bytearray(frames.message(MESSAGE)[5:])
+            body[at] = wrong
+            with self.assertRaises(BadFrame, msg=at):
+                frames.decode(Type.MESSAGE, bytes(body))
 
     def test_any_bytes(self):
         chance = random.Random(1)
@@ -103,7 +108,7 @@ class Values(unittest.TestCase):
 
     def test_unsupported(self):
         for fmt, value in ((frames.MSGPACK, b""), (frames.MSGPACK, b"\xc1"), (frames.MSGPACK, b"\xd4\0\0"), (frames.MSGPACK, b"\x81\x01\x01"), (frames.TEXT, b"\xff"),
-                           (frames.MSGPACK, b"\xdd\xff\xff\xff\xff"), (frames.MSGPACK, b"\x01\x01"), (frames.MSGPACK, b"\x91" * 2000 + b"\x01"),
+                           (frames.MSGPACK, b"\xdd\xff\xff\xff\xff"), (frames.MSGPACK, b"\x01\x01"), (frames.MSGPACK, b"\x91" * 600 + b"\x01"), (frames.MSGPACK, b"\x91" * 20000 + b"\x01"),
                            (frames.MSGPACK, b"\xcb" + struct.pack(">d", float("nan"))), (frames.MSGPACK, b"\xa1\xff"), (150, b"1")):
             with self.assertRaises(values.Unsupported, msg=value[:20]):
                 values.to_json(fmt, value)

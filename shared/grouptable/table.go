@@ -64,17 +64,20 @@ func (t *Table[V]) Get(hash uint64, name []byte, id int64) (v V) {
 	return v
 }
 
-// Put sets the value of an address, which is not the zero value.
-func (t *Table[V]) Put(hash uint64, name []byte, id int64, v V) {
+// Put sets the value of an address, which is not the zero value, and returns the name as
+// the table keeps it.
+func (t *Table[V]) Put(hash uint64, name []byte, id int64, v V) string {
 	if at := t.find(hash, name, id); at >= 0 {
 		t.slots[at].value = v
-		return
+		return t.slots[at].name
 	}
 	if t.len >= len(t.slots)/4*3 {
 		t.resize(max(least, 2*len(t.slots)))
 	}
 	t.len++
-	t.insert(hash, slot[V]{t.intern(name), id, v})
+	kept := t.intern(name)
+	t.insert(hash, slot[V]{kept, id, v})
+	return kept
 }
 
 // Delete takes the value of an address away, if there is one.
@@ -86,12 +89,13 @@ func (t *Table[V]) Delete(hash uint64, name []byte, id int64) {
 }
 
 // All calls do once with every address and its value, which do may change, and deletes
-// those for which it returns false.
+// those for which it returns false. While it keeps all, this only reads.
 func (t *Table[V]) All(do func(name string, id int64, v *V) (keep bool)) {
 	first, mask := 0, len(t.slots)-1
 	for t.len > 0 && !t.slots[first].free() { // behind a free one nothing moves to what was seen
 		first++
 	}
+	before := t.len
 	for n := 0; n < len(t.slots); {
 		i := (first + n) & mask
 		if s := &t.slots[i]; s.free() || do(s.name, s.id, &s.value) {
@@ -100,7 +104,9 @@ func (t *Table[V]) All(do func(name string, id int64, v *V) (keep bool)) {
 		}
 		t.clear(i) // which may move another one here
 	}
-	t.shrink()
+	if t.len < before {
+		t.shrink()
+	}
 }
 
 // intern returns the name as a text that it may share with others.

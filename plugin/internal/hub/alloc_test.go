@@ -16,8 +16,8 @@ func TestAllocationsOfMessages(t *testing.T) {
 	}
 	h := benchHub(t)
 	e := benchEndpoint(t, h)
-	g := &group{key: groupKey{"room", 1}, subscribed: true}
-	h.groups.m = map[groupKey]*group{g.key: g}
+	g := h.groups.put(groupKey{"room", 1})
+	g.subscribed = true
 	var clients []*Client
 	for range 10 {
 		c := benchClient(t, e)

@@ -51,7 +51,7 @@ func (h *Hub) wakeGroups(sleepers []*sleeper) {
 		c := s.client
 		for _, g := range s.groups {
 			g.wake()
-			if h.groups.m[g.key] != g { // the manager refused it
+			if h.groups.get(g.key) != g { // the manager refused it
 				h.tellMember(wire.TypeNoMember, c, g.key)
 				continue
 			}

@@ -109,8 +109,8 @@ func BenchmarkDeliverMany(b *testing.B) {
 // BenchmarkGroup is one message of 128 bytes from the link to each of 1000 members.
 func BenchmarkGroup(b *testing.B) {
 	h := benchHub(b)
-	g := &group{key: groupKey{"room", 1}, subscribed: true}
-	h.groups.m = map[groupKey]*group{g.key: g}
+	g := h.groups.put(groupKey{"room", 1})
+	g.subscribed = true
 	e := benchEndpoint(b, h)
 	for range 1000 {
 		c := benchClient(b, e)

@@ -85,7 +85,7 @@ type fanOut struct {
 func (h *Hub) toGroup(m *wire.Message) {
 	f := fanOut{m: m, owed: h.owe(m.Token), made: h.made[:0]}
 	h.groups.mu.RLock()
-	if g := h.groups.m[groupKey{string(m.Entity), m.EntityID}]; g != nil {
+	if g := h.groups.find(m.Entity, m.EntityID); g != nil {
 		for _, m := range g.members {
 			c := m.client
 			b := f.built(c.ep)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/antano/antano/shared"
+	"github.com/antano/antano/shared/grouptable"
 	"github.com/antano/antano/shared/wire"
 )
 
@@ -16,8 +17,27 @@ const maxJoined = 1 << 16
 // in the order in which that happened, since the lock is held while the frame is
 // queued.
 type groups struct {
-	mu sync.RWMutex
-	m  map[groupKey]*group
+	mu    sync.RWMutex
+	table grouptable.Table[*group]
+}
+
+func (g *groups) get(key groupKey) *group { return g.find([]byte(key.entity), key.id) }
+
+func (g *groups) find(entity []byte, id int64) *group {
+	return g.table.Get(grouptable.Hash(entity, id), entity, id)
+}
+
+// put adds a group, which shares the text of its name with others.
+func (g *groups) put(key groupKey) *group {
+	entity := []byte(key.entity)
+	made := &group{}
+	made.key = groupKey{g.table.Put(grouptable.Hash(entity, key.id), entity, key.id, made), key.id}
+	return made
+}
+
+func (g *groups) remove(key groupKey) {
+	entity := []byte(key.entity)
+	g.table.Delete(grouptable.Hash(entity, key.id), entity, key.id)
 }
 
 type groupKey struct {
@@ -59,11 +79,9 @@ func (h *Hub) join(c *Client, to shared.Address, id []byte) (wait bool, code sha
 	case c.isRetired():
 		return false, shared.CodeShuttingDown
 	}
-	g := h.groups.m[key]
-	if g != nil {
-		if g.subscribed && g.has(c) {
-			return false, shared.CodeNone
-		}
+	g := h.groups.get(key)
+	if g != nil && g.subscribed && g.has(c) {
+		return false, shared.CodeNone
 	}
 	if c.joined.len() >= maxJoined {
 		return false, shared.CodeOverloaded
@@ -92,17 +110,14 @@ func (g *group) await(c *Client, id []byte, left bool) {
 // subscribe makes a group and tells the manager; nil when too much is open. The lock
 // is held.
 func (h *Hub) subscribe(key groupKey) *group {
-	g := &group{key: key}
+	g := h.groups.put(key)
 	token, ok := h.pending.add(pending{group: g}, time.Now())
 	if !ok {
+		h.groups.remove(key)
 		return nil
 	}
 	g.opening = &opening{token: token}
 	h.clock.arm()
-	if h.groups.m == nil {
-		h.groups.m = map[groupKey]*group{}
-	}
-	h.groups.m[key] = g
 	h.tellGroup(wire.TypeSubscribe, token, key)
 	return g
 }
@@ -116,33 +131,44 @@ func (h *Hub) tellGroup(t wire.Type, token uint64, key groupKey) {
 // subscribed takes the manager's answer and answers who waits. When it refused, the
 // joins are undone.
 func (h *Hub) subscribed(g *group, r *wire.Result, ready func(*Client)) {
+	for waiting := h.opened(g, r); len(waiting) > 0; waiting = h.opened(g, r) {
+		for _, j := range waiting {
+			switch {
+			case j.left:
+				j.client.answerLeft(j.id, g.address())
+			case r.Delivered > 0:
+				j.client.answerJoined(j.id, g.address())
+			default:
+				j.client.answerError(j.id, worst(r))
+			}
+			j.client.settleAnswer()
+			ready(j.client)
+		}
+	}
+}
+
+// opened returns who waits. A group is subscribed once nobody does any more, so that
+// nobody overtakes them.
+func (h *Hub) opened(g *group, r *wire.Result) (waiting []joiner) {
 	h.groups.mu.Lock()
-	waiting := g.opening.waiting
-	g.opening = nil
-	if r.Delivered > 0 {
-		g.subscribed = true
-	} else {
-		g.asleep = 0
+	defer h.groups.mu.Unlock()
+	if g.opening == nil {
+		return nil
+	}
+	waiting, g.opening.waiting = g.opening.waiting, nil
+	switch {
+	case r.Delivered == 0:
+		g.opening, g.asleep = nil, 0
 		for len(g.members) > 0 {
 			c := g.members[len(g.members)-1].client
 			h.leaveLocked(c, g)
 			h.tellMember(wire.TypeNoMember, c, g.key)
 		}
 		h.endGroup(g)
+	case len(waiting) == 0:
+		g.opening, g.subscribed = nil, true
 	}
-	h.groups.mu.Unlock()
-	for _, j := range waiting {
-		switch {
-		case j.left:
-			j.client.answerLeft(j.id, g.address())
-		case r.Delivered > 0:
-			j.client.answerJoined(j.id, g.address())
-		default:
-			j.client.answerError(j.id, worst(r))
-		}
-		j.client.settleAnswer()
-		ready(j.client)
-	}
+	return waiting
 }
 
 // leave ends a membership, if there is one. wait says that the answer comes with the
@@ -150,7 +176,7 @@ func (h *Hub) subscribed(g *group, r *wire.Result, ready func(*Client)) {
 func (h *Hub) leave(c *Client, to shared.Address, id []byte) (wait bool) {
 	h.groups.mu.Lock()
 	defer h.groups.mu.Unlock()
-	g := h.groups.m[groupKey{to.Entity, to.ID}]
+	g := h.groups.get(groupKey{to.Entity, to.ID})
 	if g == nil {
 		return false
 	}
@@ -171,8 +197,8 @@ func (h *Hub) leaveLocked(c *Client, g *group) {
 
 // endGroup tells the manager when there is no member any more. The lock is held.
 func (h *Hub) endGroup(g *group) {
-	if len(g.members) == 0 && g.asleep == 0 && h.groups.m[g.key] == g {
-		delete(h.groups.m, g.key)
+	if len(g.members) == 0 && g.asleep == 0 && h.groups.get(g.key) == g {
+		h.groups.remove(g.key)
 		h.tellGroup(wire.TypeUnsubscribe, 0, g.key)
 	}
 }

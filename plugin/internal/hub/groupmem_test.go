@@ -19,20 +19,18 @@ func liveHeap() uint64 {
 func TestMemoryOfGroups(t *testing.T) {
 	const n = 50_000
 	var h Hub
-	h.groups.m = map[groupKey]*group{}
 	clients := make([]Client, n)
 	before := liveHeap()
 	for i := range n {
-		g := &group{key: groupKey{string([]byte("room")), int64(i)}, subscribed: true}
-		h.groups.m[g.key] = g
+		h.groups.put(groupKey{string([]byte("room")), int64(i)}).subscribed = true
 	}
 	groups := liveHeap()
 	for i := range n {
-		h.groups.m[groupKey{"room", int64(i)}].enter(&clients[i%10])
+		h.groups.get(groupKey{"room", int64(i)}).enter(&clients[i%10])
 	}
 	busy := liveHeap()
 	for i := range n {
-		if g := h.groups.m[groupKey{"room", 7}]; !g.has(&clients[i]) {
+		if g := h.groups.get(groupKey{"room", 7}); !g.has(&clients[i]) {
 			g.enter(&clients[i])
 		}
 	}

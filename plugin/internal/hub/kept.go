@@ -122,7 +122,7 @@ func (h *Hub) OnMember(m *wire.Member) {
 	key := groupKey{string(m.Entity), m.ID}
 	h.groups.mu.Lock()
 	defer h.groups.mu.Unlock()
-	g := h.groups.m[key]
+	g := h.groups.get(key)
 	if g == nil {
 		g = h.subscribe(key)
 	}

@@ -76,7 +76,7 @@ func TestKeptRefused(t *testing.T) {
 		p.send(`{"type":"join","entity":"room","entity_id":7}`)
 		synctest.Wait()
 		x.groups.mu.Lock()
-		r := wire.Result{Token: x.groups.m[groupKey{"room", 7}].opening.token}
+		r := wire.Result{Token: x.groups.get(groupKey{"room", 7}).opening.token}
 		x.groups.mu.Unlock()
 		r.Fail(shared.CodeOverloaded, 1)
 		x.relay.do(func() { x.OnResult(&r) })

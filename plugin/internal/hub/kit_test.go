@@ -255,7 +255,7 @@ func (x *fixture) close() {
 	if clients, _, _, _, _ := x.page.Counts(); clients != 0 {
 		x.t.Errorf("%d clients are still counted", clients)
 	}
-	if n := len(x.groups.m); n != 0 {
+	if n := x.groups.table.Len(); n != 0 {
 		x.t.Errorf("%d groups are left", n)
 	}
 }

@@ -86,12 +86,13 @@ func (h *Hub) Replay(dst []byte) []byte {
 func (h *Hub) replayGroups(dst []byte) []byte {
 	h.groups.mu.RLock()
 	defer h.groups.mu.RUnlock()
-	for key, g := range h.groups.m {
-		frame := wire.Group{ID: key.id, Entity: []byte(key.entity)}
+	h.groups.table.All(func(entity string, id int64, at **group) bool {
+		g, frame := *at, wire.Group{ID: id, Entity: []byte(entity)}
 		if g.opening != nil {
 			frame.Token = g.opening.token
 		}
 		dst = wire.AppendGroup(dst, wire.TypeSubscribe, &frame)
-	}
+		return true
+	})
 	return dst
 }

@@ -1,12 +1,15 @@
 package hub
 
-// fewJoined is how many groups a client looks through to find one.
+import "slices"
+
+// fewJoined is how many groups of a client, or members of a group, are looked through to
+// find one.
 const fewJoined = 32
 
 // memberships are the groups of one client, guarded by hub.groups.mu.
 type memberships struct {
 	list []membership
-	at   map[*group]int32 // where each is in list; nil while there are few
+	at   map[*group]int32 // where each is in list; nil until a group with many members is looked for
 }
 
 // A membership is known to both sides, each of which knows where it is on the other.
@@ -23,30 +26,37 @@ type (
 
 func (j *memberships) len() int { return len(j.list) }
 
-// find returns where g is in the list, -1 without it.
-func (j *memberships) find(g *group) int32 {
-	if j.at != nil {
-		if i, ok := j.at[g]; ok {
-			return i
+// find returns where g is in the list of c, -1 without it.
+func (g *group) find(c *Client) int32 {
+	j := &c.joined
+	switch {
+	case len(j.list) <= fewJoined:
+		return int32(slices.IndexFunc(j.list, func(m membership) bool { return m.group == g }))
+	case len(g.members) <= fewJoined:
+		if i := slices.IndexFunc(g.members, func(m member) bool { return m.client == c }); i >= 0 {
+			return g.members[i].at
 		}
 		return -1
 	}
-	for i := range j.list {
-		if j.list[i].group == g {
-			return int32(i)
-		}
+	if j.at == nil {
+		j.index()
+	}
+	if i, ok := j.at[g]; ok {
+		return i
 	}
 	return -1
 }
 
+func (j *memberships) index() {
+	j.at = make(map[*group]int32, len(j.list))
+	for i := range j.list {
+		j.at[j.list[i].group] = int32(i)
+	}
+}
+
 func (j *memberships) add(m membership) {
 	j.list = append(j.list, m)
-	if j.at == nil && len(j.list) > fewJoined {
-		j.at = make(map[*group]int32, 2*fewJoined)
-		for i := range j.list {
-			j.at[j.list[i].group] = int32(i)
-		}
-	} else if j.at != nil {
+	if j.at != nil {
 		j.at[m.group] = int32(len(j.list) - 1)
 	}
 }
@@ -66,14 +76,14 @@ func (j *memberships) remove(i int32) {
 		if i != last {
 			j.at[moved.group] = i
 		}
-		if last == 0 {
+		if last <= fewJoined {
 			j.at = nil
 		}
 	}
 }
 
 // has reports whether c is a member. The lock is held.
-func (g *group) has(c *Client) bool { return c.joined.find(g) >= 0 }
+func (g *group) has(c *Client) bool { return g.find(c) >= 0 }
 
 // enter makes c a member, which it is not yet. The lock is held.
 func (g *group) enter(c *Client) {
@@ -84,7 +94,7 @@ func (g *group) enter(c *Client) {
 
 // leave ends a membership and reports whether there was one. The lock is held.
 func (g *group) leave(c *Client) bool {
-	i := c.joined.find(g)
+	i := g.find(c)
 	if i < 0 {
 		return false
 	}

@@ -213,7 +213,7 @@ func (h *Hub) announce(s *sleeper, groups []shared.Address) error {
 	defer h.groups.mu.Unlock()
 	for _, a := range groups {
 		key := groupKey{a.Entity, a.ID}
-		g := h.groups.m[key]
+		g := h.groups.get(key)
 		if g == nil {
 			if g = h.subscribe(key); g == nil {
 				return fmt.Errorf("take over client %d: too much is open to subscribe to %s", s.client.id, a)

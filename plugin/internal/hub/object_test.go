@@ -134,7 +134,7 @@ func TestFormats(t *testing.T) {
 		for range 3 {
 			p := x.connect(mixed)
 			x.groups.mu.Lock()
-			g := x.groups.m[groupKey{"room", 1}]
+			g := x.groups.get(groupKey{"room", 1})
 			g.enter(p.Client)
 			x.groups.mu.Unlock()
 		}

@@ -1,6 +1,6 @@
 """The relay link of one process: docs/protocol.md, "The relay link".
 
-As a source it awaits results and keeps to the windows; as a destination it owes
+As a source it awaits results; as a destination it owes
 results. It says `ended` when the connection is gone, and can rejoin a successor.
 """
 
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from . import frames
 from .bounds import Outbox
 from .frames import BadFrame, Code, Type
+from .ids import Ids
+from .windows import Windows, lane_of
 
 OWED_FOR = 4.0  # seconds until a destination reports what it has
 AWAITED_FOR = 4.8  # seconds until a source answers its client
@@ -70,17 +72,15 @@ class Link:
         self.tokens = itertools.count(1)
         self.awaited = {}  # (deadline, callback) by token, oldest first
         self.owed = {}  # Receipts by id, oldest first
-        self.lanes, self.used_up, self.paused = {}, set(), {}
-        self.changed = asyncio.Event()
-        self.ranges, self.next_id, self.last_id, self.asked = [], 1, 0, True
-        self.coming, self.used_all = None, False  # the range after this one; whether there are none left
+        self.windows = Windows(loop, push_back)
+        self.ids = Ids(start.process_id, lambda: self.say(Type.MORE_SEQUENCES))
         self.read = self.settled = self.quiet_written = self.quiet_acked = 0
         self.acking = False
         self.handlers = {
-            Type.MESSAGE: self._message, Type.RESULT: self._result, Type.CREDIT: self._credit,
-            Type.PAUSE: self._pause, Type.RESUME: self._resume,
-            Type.PAUSE_SENDER: self._pause_sender, Type.RESUME_SENDER: self._resume_sender,
-            Type.HEALTH: self._health, Type.SLOTS: self._slots, Type.SEQUENCES: self._sequences,
+            Type.MESSAGE: self._message, Type.RESULT: self._result, Type.CREDIT: self.windows.credit,
+            Type.PAUSE: self.windows.pause, Type.RESUME: self.windows.resume,
+            Type.PAUSE_SENDER: self.windows.pause_sender, Type.RESUME_SENDER: self.windows.resume_sender,
+            Type.HEALTH: self._health, Type.SLOTS: self._slots, Type.SEQUENCES: lambda granted: self.ids.grant(*granted),
             Type.HOLD: self._hold, Type.ACK: self._ack, Type.GIVE_SOCKETS: self._give_sockets,
             Type.MOVE_OUT: self._no_move, Type.MOVE_IN: self._no_move, Type.RESTORE: self._no_source,
         }
@@ -110,9 +110,8 @@ class Link:
             raise
         self.sock, self.inbox, self.hold = sock, inbox, 0
         self.connection += 1
-        self.server, self.window = welcome.server, welcome.window
-        self._range(welcome.first, welcome.count)
-        self._notify()
+        self.ids.server, self.windows.window = welcome.server, welcome.window
+        self.ids.grant(welcome.first, welcome.count)
         waited = self.outbox.detach()
         self.outbox = Outbox(self.loop, sock, self._lost)
         if kind == Type.REJOIN:
@@ -130,7 +129,7 @@ class Link:
         return frames.proof(kind, self.start.process_id, self.start.generation, self.start.secret, *number)
 
     def _tell_what_i_have(self):
-        for first, count in self.ranges[:-1]:
+        for first, count in self.ids.ranges[:-1]:
             self._put(Type.RANGE, self.start.process_id.to_bytes(2, "big") + first.to_bytes(4, "big") + count.to_bytes(4, "big"))
         for name, number in self.service.group_names():
             self.outbox.put(frames.group(Type.SUBSCRIBE, 0, number, name))
@@ -199,13 +198,11 @@ class Link:
                 self._resolve(frames.Result(token, 0, {Code.PROCESS_LOST: 1}))
         self.kept, self.hold, self.acking = [], 0, False
         self.read = self.settled = self.quiet_written = self.quiet_acked = 0
-        self.lanes, self.used_up, self.paused = {}, set(), {}
+        self.windows.reset()
         for data, written, tag in items:
-            if tag.lane:
-                self.lanes[tag.lane] = self.lanes.get(tag.lane, 0) + len(data)
+            self.windows.take(tag.lane, len(data))
             self.outbox.put(data, written, tag)
-        self.asked = False
-        self._notify()
+        self.ids.asked = False
 
     def _send(self, kind, data, written=None, tag=None):
         item = (data, written, tag or Tag(kind))
@@ -234,39 +231,14 @@ class Link:
         """Waits until the message may be sent, at most push_back: None, or the code of the refusal."""
         if m.kind == frames.GROUP:
             return Code.OVERLOADED if self.outbox.bytes + size > self.queue_bytes else None
-        lane, target = lane_of(m), target_of(m)
-        end = self.loop.time() + self.push_back
-        while True:
-            now = self.loop.time()
-            budget, expires = self.paused.get(target, (0, 0))
-            if now < expires:
-                until = min(budget, expires)
-                if now >= budget:
-                    return Code.OVERLOADED
-            elif self.has_room(lane, size):
-                self.paused.pop(target, None)
-                return None
-            elif now >= end or lane in self.used_up:
-                self.used_up.add(lane)
-                return Code.OVERLOADED
-            else:
-                until = end
-            try:
-                await asyncio.wait_for(self.changed.wait(), until - now)
-            except TimeoutError:
-                pass
-
-    def has_room(self, lane, size):
-        used = self.lanes.get(lane, 0)
-        return used == 0 or used + size <= self.window
+        return await self.windows.admit(m, size)
 
     def send(self, m, callback=None):
         """Sends an admitted message; callback gets the Result."""
         lane = lane_of(m)
         m.token = self._await(callback)
         data = frames.message(m)
-        if lane:
-            self.lanes[lane] = self.lanes.get(lane, 0) + len(data)
+        self.windows.take(lane, len(data))
         self._send(Type.MESSAGE, data, None if m.token else self._quiet, Tag(Type.MESSAGE, lane, m.token))
 
     def subscribe(self, name, number, callback):
@@ -293,44 +265,6 @@ class Link:
         _, callback = self.awaited.pop(r.token, (0, None))
         if callback:
             callback(r)
-
-    def _credit(self, credit):
-        kind, number, size = credit
-        if kind not in (frames.PROCESS, frames.SERVICE):
-            raise BadFrame("credit for an unknown kind of lane")
-        lane = (kind, number)
-        left = self.lanes.get(lane, 0) - size
-        if left > 0:
-            self.lanes[lane] = left
-        else:
-            self.lanes.pop(lane, None)
-        self.used_up.discard(lane)
-        self._notify()
-
-    def _pause(self, p):
-        self._paused(p[0], p[2])
-
-    def _resume(self, p):
-        self.paused.pop(p[0], None)
-        self._notify()
-
-    def _pause_sender(self, p):
-        self._paused((p[0], p[1]), p[2])
-
-    def _resume_sender(self, p):
-        self.paused.pop((p[0], p[1]), None)
-        self._notify()
-
-    def _paused(self, target, budget):
-        now = self.loop.time()
-        if len(self.paused) > 10000:
-            self.paused = {t: p for t, p in self.paused.items() if p[1] > now}
-        self.paused[target] = (now + budget / 1000, now + 2)
-        self._notify()
-
-    def _notify(self):
-        self.changed.set()
-        self.changed = asyncio.Event()
 
     # As a destination.
 
@@ -364,42 +298,6 @@ class Link:
     def _ack(self, counts):
         if self.quiet_acked < counts[1] <= self.quiet_written:
             self.quiet_acked = counts[1]
-
-    # Ids of clients.
-
-    def take_id(self):
-        """An id for a new client, None if there is none at the moment."""
-        if self.next_id > self.last_id and self.coming:
-            (first, count), self.coming = self.coming, None
-            self.next_id, self.last_id, self.asked = first, first + count - 1, False
-        found = None
-        if self.next_id <= self.last_id:
-            found = self.server << 45 | self.start.process_id << 32 | self.next_id
-            self.next_id += 1
-        if not self.asked and self.last_id - self.next_id < self.half:
-            self.asked = True
-            self.say(Type.MORE_SEQUENCES)
-        return found
-
-    async def ids(self):
-        """Waits until there is an id for a new client, or there will be none."""
-        while self.next_id > self.last_id and not self.coming and not self.used_all:
-            await self.changed.wait()
-
-    def _range(self, first, count):
-        self.ranges.append((first, count))
-        self.half = count // 2
-        if self.next_id > self.last_id:
-            self.next_id, self.last_id, self.asked = first, first + count - 1, False
-        else:
-            self.coming = (first, count)
-
-    def _sequences(self, granted):
-        if granted[1]:
-            self._range(*granted)
-        else:
-            self.used_all = True
-        self._notify()
 
     # What else the manager asks.
 
@@ -446,14 +344,3 @@ class Link:
             logging.warning("cannot give the sockets to the manager: %s", e)
         finally:
             sock.close()
-
-
-def lane_of(m):
-    if m.kind == frames.CLIENT:
-        return (frames.PROCESS, m.entity_id >> 32 & 0x1FFF)
-    return (frames.SERVICE, m.entity_id & (1 << 64) - 1) if m.kind == frames.SERVICE else None
-
-
-def target_of(m):
-    """Under what a pause is known: a client, or a service and who sends to it."""
-    return m.entity_id if m.kind == frames.CLIENT else (m.entity_id, m.from_id)

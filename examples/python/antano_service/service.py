@@ -9,8 +9,8 @@ from . import frames, values
 from .bounds import Backlog, Total
 from .clients import SENTENCES, Client, compose, text_of
 from .frames import ANY_PROCESS, Code, Message, Type
-from .link import lane_of
 from .share import CLIENTS
+from .windows import lane_of
 
 CALL = 64  # bytes that a call takes in a queue beside its value
 REFUSED_ALOUD = {Code.BAD_MESSAGE, Code.TOO_LARGE, Code.UNSUPPORTED, Code.DENIED}
@@ -39,7 +39,7 @@ class Service:
     async def _accept(self):
         while True:
             await self._readable()
-            await self.link.ids()
+            await self.link.ids.wait()
             if self.share.above_part():
                 await asyncio.sleep(0.002)  # for a sibling that has fewer
             try:
@@ -66,7 +66,7 @@ class Service:
 
     def _connected(self, sock, peer):
         self.share.add(CLIENTS)
-        id = self.link.take_id() if self.share.all_clients() <= self.params["limits"]["max_clients"] else None
+        id = self.link.ids.take() if self.share.all_clients() <= self.params["limits"]["max_clients"] else None
         if id is None:
             self.share.add(CLIENTS, -1)
             sentence = b'"there are as many clients as may be; connect again later"'
@@ -166,7 +166,7 @@ class Service:
         receipt.fail(code, receipt.left)
         if not m.token and m.kind != frames.GROUP and m.from_kind == frames.CLIENT and code in REFUSED_ALOUD:
             refusal = self._answer(m, frames.BINARY, bytes([code]), frames.REFUSED)
-            if self.link.has_room(lane_of(refusal), len(frames.message(refusal))):
+            if self.link.windows.has_room(lane_of(refusal), len(frames.message(refusal))):
                 self.link.send(refusal)
 
     async def _handle(self, m, receipt):

@@ -315,12 +315,12 @@ func (t *transport) MoveIn(state []byte, fd int, attach func(*Endpoint, string, 
 		return nil, err
 	}
 	t.add(l, c)
-	resumed := sync.OnceFunc(func() { go l.run() })
-	go func() { // who never resumes has nothing to wait for
+	var once sync.Once
+	go func() { // who never resumes reads nothing, which would be another's
 		<-l.closed
-		resumed()
+		once.Do(func() { close(l.done) })
 	}()
-	return resumed, nil
+	return func() { once.Do(func() { go l.run() }) }, nil
 }
 
 // wait returns when nothing reads any more.

@@ -52,6 +52,7 @@ func works() []task {
 		{"fanout", (*bench).fanOut},
 		{"ping", (*bench).ping},
 		{"convert", (*bench).convert},
+		{"codec", (*bench).codec},
 		{"kill", (*bench).kill},
 		{"idle", alone("idle")},
 		{"groups", alone("groups")},

@@ -35,6 +35,7 @@ var wanted = []bar{
 	least("TCP client to TCP client, pipelined, to NATS", 0.6, against("end to end, TCP to TCP", "NATS")),
 	least("TCP client to TCP client, pipelined, to mosquitto", 3, against("end to end, TCP to TCP", "mosquitto")),
 	least("fan-out to 1000, to NATS", 1, against("fan-out to 1000", "NATS")),
+	most("codec of a whole message of 128 bytes", 1, "µs", value("codec, 128 B", "scanned and rebuilt", 1)),
 	least("TCP ping, 64 × 1, to plain Go", 0.85, against("ping on tcp, 64 × 1", "plain Go echo")),
 	least("TCP ping, 64 × 16, to plain Go", 0.4, against("ping on tcp, 64 × 16", "plain Go echo")),
 	least("TCP ping, 64 × 1, to Tornado", 2.5, against("ping on tcp, 64 × 1", "Tornado")),

@@ -103,6 +103,7 @@ func figures(t *report.Table) []figure {
 		{"fan-out-cpu.svg", "fan-out", "µs/delivery", "Processor time of the server for a delivery", "Less is better. That of antano is of all its processes."},
 		{"ping.svg", "ping", "/s", "Ping: connections × requests in flight on each", "More is better."},
 		{"conversion.svg", "conversion", "messages/s", "From one format to another", "More is better."},
+		{"codec.svg", "codec", "µs", "What a process does to a message", "Less is better. `encoding/json` is what one would use first, on the same bytes."},
 		{"replacement.svg", "replacement", "ms", "A process is killed and replaced", "Less is better."},
 	} {
 		c := plot.Chart{Title: f.title, Unit: f.unit}
@@ -127,7 +128,7 @@ func group(t *report.Table, work, unit string) plot.Group {
 	for _, r := range t.Rows {
 		if r.Work == work && r.Unit == unit {
 			g.Bars = append(g.Bars, plot.Bar{Name: r.Figure, Mid: report.Median(r.Values), Low: slices.Min(r.Values),
-				High: slices.Max(r.Values), Ours: r.Figure == "antano" || strings.HasPrefix(r.Figure, "SIGKILL") || work == "conversion"})
+				High: slices.Max(r.Values), Ours: r.Figure == "antano" || strings.HasPrefix(r.Figure, "SIGKILL") || work == "conversion" || strings.Contains(r.Figure, "scanned")})
 		}
 	}
 	return g

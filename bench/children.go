@@ -92,6 +92,11 @@ func (r role) peer(work func(peer.Link, peer.Work) (peer.Result, error)) error {
 
 func (r role) dial() (peer.Link, error) {
 	switch r.Kind {
+	case "direct":
+		if r.Name == "sink" {
+			return bare.Listen(r.Address)
+		}
+		return bare.Connect(r.Address)
 	case "bare", "lean":
 		return bare.Dial(r.Address, byte(r.Self))
 	case "grpc":

@@ -35,6 +35,16 @@ func TestPeersPassMessagesOn(t *testing.T) {
 	}
 }
 
+// Two processes with nothing between pass messages on, too.
+func TestDirectLinks(t *testing.T) {
+	for name, w := range map[string]peer.Work{"one way": {Kind: "oneway", Count: 20_000, Size: 2000}, "round trip": {Kind: "roundtrip", Count: 100, Size: 128}} {
+		got, err := direct(t.Context(), w, 1)
+		if err != nil || w.Kind == "oneway" && got.PerSecond <= 0 || w.Kind != "oneway" && got.P50us <= 0 {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
 func testLinks(t *testing.T, br broker) {
 	one := peer.Work{Kind: "oneway", Count: 20_000, Size: 2000}
 	got, err := br.relay(t.Context(), one, 1)

@@ -21,7 +21,7 @@ type middle struct {
 }
 
 func (b *bench) middles(ctx context.Context) ([]middle, error) {
-	all := []middle{{"bare", 1, true, bareRelay("bare")}, {"lean", 1, false, bareRelay("lean")}, {antanoName, 1, true, b.antanoRelay}}
+	all := []middle{{"bare", 1, true, bareRelay("bare")}, {"lean", 1, false, bareRelay("lean")}, {directName, 1, false, direct}, {antanoName, 1, true, b.antanoRelay}}
 	brokers, err := b.brokers(ctx)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (b *bench) oneWay(ctx context.Context, m middle, size, pairs int) error {
 		work = fmt.Sprintf("relay one way, %s, %d processes", bytesText(size), 2*pairs)
 	}
 	b.run.Table.Add(work, m.name, "messages/s", got.PerSecond)
-	if size == mainSize && pairs == 1 {
+	if size == mainSize && pairs == 1 && m.name != directName {
 		b.run.Table.Add("relay one way, CPU of the middle", m.name, "µs/message", got.CPUus)
 	}
 	return nil
@@ -113,6 +113,19 @@ func bytesText(n int) string {
 		return fmt.Sprintf("%d KiB", n>>10)
 	}
 	return fmt.Sprintf("%d B", n)
+}
+
+// directName is two processes on one socket, with nothing between them: what a relay could
+// save.
+const directName = "direct"
+
+func direct(ctx context.Context, w peer.Work, pairs int) (peer.Result, error) {
+	dir, err := os.MkdirTemp("", "ab")
+	if err != nil {
+		return peer.Result{}, err
+	}
+	defer os.RemoveAll(dir)
+	return broker{kind: directName, network: "unix", address: filepath.Join(dir, "direct.sock"), pid: os.Getpid()}.relay(ctx, w, pairs)
 }
 
 // bareRelay starts a relay of that kind for each run.

@@ -11,7 +11,7 @@ import (
 
 const (
 	// dropsEvery is how often it is looked whether messages were dropped.
-	dropsEvery = 2 * time.Second
+	dropsEvery = 5 * time.Second
 	// dropsAgain is how soon after an event of drops of a process the next one comes.
 	dropsAgain = 10 * time.Second
 )

@@ -5,7 +5,7 @@
 // Relay uses 64 KiB buffers, flushes when the input runs dry and spends one
 // goroutine and one channel send per message, as one would write it first. Lean
 // copies whole buffers between the two sockets and knows no messages at all: no
-// relay that routes can be faster.
+// relay that routes can be faster. Listen and Connect make a link without any relay.
 package bare
 
 import (
@@ -135,9 +135,52 @@ func Dial(path string, who byte) (*Link, error) {
 	return &Link{conn: c, r: bufio.NewReaderSize(c, bufferSize), w: bufio.NewWriterSize(c, bufferSize), to: who ^ 1}, nil
 }
 
+// Listen returns a link to whoever connects to path first, with no relay between. It
+// does not block; the first Receive waits for the other.
+func Listen(path string) (*Link, error) {
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the other peer: %w", err)
+	}
+	c := &accepted{l: l}
+	return &Link{conn: c, r: bufio.NewReaderSize(c, bufferSize), w: bufio.NewWriterSize(c, bufferSize)}, nil
+}
+
+// Connect connects to a peer that listens at path.
+func Connect(path string) (*Link, error) {
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the other peer: %w", err)
+	}
+	return &Link{conn: c, r: bufio.NewReaderSize(c, bufferSize), w: bufio.NewWriterSize(c, bufferSize)}, nil
+}
+
+// accepted is the connection of the first who connects.
+type accepted struct {
+	l net.Listener
+	net.Conn
+}
+
+func (a *accepted) Read(p []byte) (n int, err error) {
+	if a.Conn == nil {
+		if a.Conn, err = a.l.Accept(); err != nil {
+			return 0, err
+		}
+	}
+	return a.Conn.Read(p)
+}
+
+// Close ends the connection, if there is one, and the listening.
+func (a *accepted) Close() error {
+	if a.Conn != nil {
+		a.Conn.Close()
+	}
+	return a.l.Close()
+}
+
 // Link is one peer's connection; it implements the peer package's Link.
 type Link struct {
-	conn net.Conn
+	conn io.Closer
 	r    *bufio.Reader
 	w    *bufio.Writer
 	to   byte

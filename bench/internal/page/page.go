@@ -95,7 +95,7 @@ func figures(t *report.Table) []figure {
 	for _, f := range []struct{ file, prefix, unit, title, about string }{
 		{"relay.svg", "relay one way, 128 B", "messages/s", "Relay between processes, one way, 128 bytes", "More is better. `bare` is the relay one would write first in Go, `lean` copies bytes without looking at them, so that no relay that routes can be faster."},
 		{"relay-sizes.svg", "relay one way", "messages/s", "Relay between processes, one way, by size", "More is better; with more than two processes, half of them send, each to another one."},
-		{"relay-trip.svg", "relay round trip", "µs", "Relay between processes, there and back", "Less is better."},
+		{"relay-trip.svg", "relay round trip", "µs", "Relay between processes, there and back", "Less is better. `direct` is two processes on one socket with nothing between: what links that pass the manager by would leave of a round trip."},
 		{"relay-cpu.svg", "relay one way, CPU", "µs/message", "Processor time of the process in the middle", "Less is better; it depends less on what else the machine does than rates do."},
 		{"end-to-end.svg", "end to end", "messages/s", "From client to client in another process, JSON", "More is better."},
 		{"end-to-end-time.svg", "end to end", "µs", "From client to client, one message at a time, p50", "Less is better; with receipts until the sender has its receipt too."},

@@ -125,6 +125,8 @@ func stream(l Link, w Work, payload []byte) error {
 	return nil
 }
 
+var soFar = []byte("so far")
+
 // Sink receives, and for a round trip sends each message back. A message that is not as
 // it was sent is an error: each of a round trip is compared, and the lengths of all.
 func Sink(l Link, w Work) (Result, error) {
@@ -141,11 +143,12 @@ func Sink(l Link, w Work) (Result, error) {
 		if i == 0 {
 			r.Began = time.Now()
 		}
-		answer := []byte("so far")
-		if w.Kind == "roundtrip" {
-			answer = m
-		} else if (i+1)%every != 0 {
-			continue
+		answer := m
+		if w.Kind == "oneway" {
+			if (i+1)%every != 0 {
+				continue
+			}
+			answer = soFar
 		}
 		if err := l.Send(answer); err != nil {
 			return Result{}, err

@@ -140,6 +140,9 @@ type Link struct {
 	to      uint16
 	service int64
 	window  int
+	head    []byte // of the frame of a message of size bytes
+	size    int
+	in      wire.Message
 	early   [][]byte // messages that came while Send waited for credit
 }
 
@@ -207,10 +210,13 @@ func (l *Link) Send(payload []byte) error {
 			return err
 		}
 	}
-	m := wire.Message{Flags: wire.FlagStream, Kind: wire.KindService, EntityID: l.service, Process: l.to,
-		FromKind: wire.KindService, FromID: l.service, Format: shared.FormatJSON, Value: payload}
-	l.out = wire.AppendMessage(l.out, &m)
-	l.window -= m.FrameSize()
+	if len(l.head) != wire.MessageOverhead || len(payload) != l.size {
+		m := wire.Message{Flags: wire.FlagStream, Kind: wire.KindService, EntityID: l.service, Process: l.to,
+			FromKind: wire.KindService, FromID: l.service, Format: shared.FormatJSON, Value: payload}
+		l.head, l.size = wire.AppendMessage(l.head[:0], &m)[:wire.MessageOverhead], len(payload)
+	}
+	l.out = append(append(l.out, l.head...), payload...)
+	l.window -= wire.MessageOverhead + len(payload)
 	if len(l.out) >= 64<<10 {
 		return l.Flush()
 	}
@@ -253,9 +259,8 @@ func (l *Link) Receive() ([]byte, error) {
 			return nil, err
 		}
 		if f.Type == wire.TypeMessage {
-			var m wire.Message
-			err := m.Parse(f.Body)
-			return m.Value, err
+			err := l.in.Parse(f.Body)
+			return l.in.Value, err
 		}
 		if err := l.control(f); err != nil {
 			return nil, err

@@ -1,13 +1,21 @@
 """Tests of what reads bytes: python3 -m unittest, in this directory."""
 
+import asyncio
 import json
+import os
 import random
+import socket
 import struct
+import tempfile
 import unittest
+from types import SimpleNamespace
 
 from antano_service import clients, frames, values
 from antano_service.bounds import Backlog, Total
 from antano_service.frames import BadFrame, Code, Message, Result, Type
+from antano_service.link import Link
+from antano_service.service import Service
+from antano_service.share import Share
 
 MESSAGE = Message(5, 0, frames.STREAM, frames.CLIENT, 35192962023426, frames.ANY_PROCESS, frames.CLIENT, 35188667056129, frames.JSON, b"", b"7", b'"hi"')
 
@@ -141,6 +149,128 @@ class Bounds(unittest.TestCase):
 
     def time(self):
         return self.now
+
+
+LIMITS = {"max_clients": 10, "max_message_bytes": 1000, "client_queue_bytes": 1 << 20, "process_queue_bytes": 1 << 20, "idle_timeout": 0}
+
+
+class Living(unittest.IsolatedAsyncioTestCase):
+    """A service that has a manager which only notes what it is told, and one client."""
+
+    async def asyncSetUp(self):
+        self.loop = asyncio.get_running_loop()
+        start = SimpleNamespace(process_id=1, generation=1, secret=b"s" * 32, relay_socket="")
+        share = Share(None, 0, 1)
+        self.link = Link(self.loop, start, share, 1.0, 1 << 20)
+        self.link.windows.window = 1 << 20
+        self.service = Service(self.loop, self.link, share, {"id": 12, "limits": LIMITS}, {}, lambda value: value)
+        self.link.ids.grant(1, 100)
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.peer = socket.create_connection(listener.getsockname())
+        self.peer.setblocking(False)
+        sock, address = listener.accept()
+        listener.close()
+        sock.setblocking(False)
+        self.service._connected(sock, address)
+        (self.client,) = self.service.clients.values()
+
+    async def asyncTearDown(self):
+        self.service.stop()
+        self.peer.close()
+
+    async def sent(self):
+        """The messages that the manager got, once there is one."""
+        while not self.link.outbox.items:
+            await asyncio.sleep(0)
+        return [frames.decode(kind, body) for kind, body in frames.split(bytearray(b"".join(i[0] for i in self.link.outbox.items)))]
+
+    async def says(self, line):
+        await self.loop.sock_sendall(self.peer, line + b"\n")
+
+    async def hears(self):
+        """All that the client gets until its connection ends."""
+        got = b""
+        while more := await self.loop.sock_recv(self.peer, 1 << 16):
+            got += more
+        return got
+
+    def message(self, token, flags=0, kind=frames.CLIENT, value=b'"last"'):
+        to = self.client.id if kind == frames.CLIENT else 12
+        return Message(token, 0, flags, kind, to, frames.ANY_PROCESS, frames.SERVICE, 5, frames.JSON, b"", b"1", value)
+
+    async def test_drain_owes(self):
+        """While a message has no answer the client gets what comes, a response among it."""
+        await self.says(b'{"entity":"room","entity_id":1,"message":1,"id":1}')
+        (m,) = await self.sent()
+        drained = self.loop.create_task(self.service.drain(30))
+        await asyncio.sleep(0)
+        self.assertTrue(self.client.ending)
+        self.link._message(self.message(7, frames.REPLY))
+        self.link._result(Result(m.token, 1, {}))
+        got = (await self.hears()).splitlines()
+        self.assertEqual([json.loads(line)["type"] for line in got], ["message", "receipt"])
+        self.peer.close()
+        self.assertEqual(await drained, 0)
+
+    async def test_drain_waits(self):
+        """The deadline of a drain is the only one, and at that who was not written to counts."""
+        clients.FINISH, before = 0.01, clients.FINISH
+        self.addCleanup(setattr, clients, "FINISH", before)
+        self.client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        for _ in range(8):  # more than the kernel takes
+            self.link._message(self.message(7, value=b'"' + b"x" * 100000 + b'"'))
+        self.assertEqual(await self.service.drain(0.2), 1)
+        self.assertIsNotNone(self.client.sock)
+
+    async def test_kick_takes_nothing(self):
+        """Of the lines that came together only those before the end are handled, and their answers arrive."""
+        handle = self.client._handle
+
+        async def kicked(found):
+            await handle(found)
+            self.client.end()
+
+        self.client._handle = kicked
+        await self.says(b'{"type":"ping","id":1}\n{"type":"ping","id":2}')
+        self.assertEqual(await self.hears(), b'{"type":"pong","id":1}\n')
+
+    async def test_unread_input(self):
+        """What a client sends that is ended does not destroy what it is owed."""
+        self.client.end()
+        self.client.give(b"owed\n")
+        await self.says(b"x" * 100000)
+        self.assertEqual(await self.hears(), b"owed\n")
+        await self.says(b"still talking")
+        await asyncio.sleep(0)
+        self.assertIsNotNone(self.client.sock)
+        self.peer.shutdown(socket.SHUT_WR)
+        await self.client.task
+        self.assertIsNone(self.client.sock)
+
+    async def test_response_to_response(self):
+        """What the handler returns for a response goes nowhere."""
+        self.link._message(self.message(7, frames.REPLY, frames.SERVICE))
+        self.assertEqual(await self.sent(), [Result(7, 1, {})])
+        self.link.outbox.detach()
+        self.link._message(self.message(8, 0, frames.SERVICE))
+        self.assertEqual((await self.sent())[0].flags, frames.REPLY | frames.STREAM)
+
+    async def test_rejoin_without_a_grant(self):
+        """A successor that grants no range is told all that there are."""
+        with tempfile.TemporaryDirectory() as directory:
+            self.link.start.relay_socket = os.path.join(directory, "relay")
+
+            async def manager(reader, writer):
+                writer.write(frames.frame(Type.WELCOME, bytes.fromhex("01 02 00000000 00000000 00100000")))
+                told.set_result([kind for kind, _ in frames.split(bytearray(await reader.read()))])
+                writer.close()
+
+            told = self.loop.create_future()
+            async with await asyncio.start_unix_server(manager, self.link.start.relay_socket):
+                self.assertTrue(await self.link.connect(Type.REJOIN))
+                self.link.outbox.flush()
+                self.link._disconnect()
+                self.assertEqual((await told).count(Type.RANGE), 1)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from .share import BYTES_IN, BYTES_OUT, MESSAGES_IN, MESSAGES_OUT
 from .values import MAX_DEPTH, depth
 
 MAX_GROUPS = 65536
+FINISH = 5.0  # seconds in which a client gets what it is owed
+LINGER = 1.0  # seconds in which what it still sends is discarded
 
 SENTENCES = {
     Code.TOO_LARGE: "the message is larger than max_message_bytes; send less",
@@ -151,6 +153,8 @@ class Client:
         self.groups = set()
         self.open = 0  # messages that it waits for an answer to
         self.ending = False
+        self.limit = FINISH
+        self.heard = None  # while it is waited for: done when it says something, or is to end
         self.emptied = asyncio.Event()  # set whenever something was written or answered
         self.outbox = Outbox(self.loop, sock, lambda _: self.task.cancel())
         limits = service.params["limits"]
@@ -167,7 +171,7 @@ class Client:
 
     def give(self, line, receipt=None, stream=False, process=0):
         """Queues a copy of a message, or an answer, which has no receipt."""
-        if self.ending and receipt:
+        if self.sock is None and receipt:
             receipt.fail(Code.NO_SUCH_ENTITY)
             return
         if receipt and not self.backlog.admit(len(line), stream, process):
@@ -221,15 +225,14 @@ class Client:
         """Lines without their end; None for one that is too large. Empty ones are keep-alives."""
         buffer, skipping = b"", False
         while not self.ending:
-            try:
-                got = await asyncio.wait_for(self.loop.sock_recv(self.sock, 1 << 16), self.idle)
-            except TimeoutError:
-                return
-            if not got:
+            got = await self._receive(self.idle)
+            if not got or self.ending:
                 return
             self.share.add(BYTES_IN, len(got))
             *whole, buffer = (buffer + got).split(b"\n")
             for line in whole:
+                if self.ending:
+                    return
                 if not skipping and line.strip():
                     line = line.removesuffix(b"\r")
                     yield line if len(line) <= self.max_bytes else None
@@ -239,6 +242,27 @@ class Client:
                     yield None
                 buffer, skipping = b"", True
         # What was read and is not whole is no message.
+
+    async def _receive(self, seconds):
+        """What it says next; nothing at its end, after so many seconds, or when it is told to end."""
+        while True:
+            self.heard = self.loop.create_future()
+            self.loop.add_reader(self.sock, self._wake)
+            try:
+                await asyncio.wait_for(self.heard, seconds)
+                return self.sock.recv(1 << 16)
+            except TimeoutError:
+                return b""
+            except (BlockingIOError, InterruptedError):
+                if self.ending:
+                    return b""
+            finally:
+                if self.sock is not None:
+                    self.loop.remove_reader(self.sock)
+
+    def _wake(self):
+        if self.heard and not self.heard.done():
+            self.heard.set_result(None)
 
     async def _handle(self, found):
         id = checked_id(found)
@@ -316,23 +340,25 @@ class Client:
 
     # Its end.
 
-    def end(self):
-        """Ends it in good order: nothing more is taken from it, and it gets what it is owed."""
+    def end(self, limit=FINISH):
+        """Ends it in good order: nothing more is taken from it, and it gets what it is owed, in so many seconds; None is until close."""
         if not self.ending:
-            self.ending = True
+            self.ending, self.limit = True, limit
             self.emptied.set()
-            try:
-                self.sock.shutdown(socket.SHUT_RD)
-            except OSError:
-                pass
+            self._wake()
 
     async def _finish(self):
-        """Waits until nothing is owed any more."""
+        """Waits until nothing is owed any more, and lets that arrive."""
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(self.limit):
                 while self.open or self.outbox.items:
                     await self._emptied()
         except TimeoutError:
+            return
+        self.ending = True
+        self.sock.shutdown(socket.SHUT_WR)
+        end = self.loop.time() + LINGER  # closing with unread input would destroy what was written
+        while await self._receive(end - self.loop.time()):
             pass
 
     def close(self):
@@ -343,6 +369,7 @@ class Client:
             self.backlog.release(size)
             if receipt:
                 receipt.fail(Code.NO_SUCH_ENTITY)
+        self.loop.remove_reader(self.sock)
         self.sock.close()
         self.sock = None
         self.service.gone(self)

@@ -115,7 +115,7 @@ class Link:
         waited = self.outbox.detach()
         self.outbox = Outbox(self.loop, sock, self._lost)
         if kind == Type.REJOIN:
-            self._tell_what_i_have()
+            self._tell_what_i_have(self.ids.ranges[:-1] if welcome.count else self.ids.ranges)
         for item in waited:
             self.outbox.put(*item)
         return True
@@ -128,8 +128,8 @@ class Link:
     def _proof(self, kind, *number):
         return frames.proof(kind, self.start.process_id, self.start.generation, self.start.secret, *number)
 
-    def _tell_what_i_have(self):
-        for first, count in self.ids.ranges[:-1]:
+    def _tell_what_i_have(self, ranges):
+        for first, count in ranges:
             self._put(Type.RANGE, self.start.process_id.to_bytes(2, "big") + first.to_bytes(4, "big") + count.to_bytes(4, "big"))
         for name, number in self.service.group_names():
             self.outbox.put(frames.group(Type.SUBSCRIBE, 0, number, name))

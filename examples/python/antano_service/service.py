@@ -171,13 +171,15 @@ class Service:
 
     async def _handle(self, m, receipt):
         try:
-            answer = values.dump(self.handle(values.decode(m.format, m.value)))
+            answer = self.handle(values.decode(m.format, m.value))
+            response = None if m.flags & frames.REPLY else self._answer(m, frames.JSON, values.dump(answer))
         except Exception as e:
             if not isinstance(e, values.Unsupported):
                 logging.exception("the handler failed")
             self._refuse(m, receipt, Code.UNSUPPORTED)
         else:
-            await self._reply(self._answer(m, frames.JSON, answer))
+            if response:  # a response to a response could go on for ever
+                await self._reply(response)
             receipt.deliver()
 
     async def _reply(self, m):
@@ -220,7 +222,7 @@ class Service:
         if self.accepting:
             self.accepting.cancel()
         for client in list(self.clients.values()):
-            client.end()
+            client.end(None)  # the deadline is ours, and Stop closes what is left
         try:
             async with asyncio.timeout(seconds):
                 while self.clients or self.link.owed or self.callers:

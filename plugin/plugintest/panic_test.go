@@ -91,7 +91,15 @@ func (w fragileWriter) Close() error {
 	panic("Close")
 }
 
+// brittle cannot be made JSON of.
+type brittle struct{}
+
+func (brittle) MarshalJSON() ([]byte, error) { panic("MarshalJSON") }
+
 func (f *fragile) OnReceivedMessage(_ context.Context, m *shared.Message) (any, error) {
+	if string(m.Value) == `"brittle"` {
+		return brittle{}, nil
+	}
 	panic("handler")
 }
 
@@ -165,6 +173,12 @@ func TestPanics(t *testing.T) {
 	fmt.Fprintln(victim.Conn, "panic in the connection")
 	ends(victim)
 	counted(5)
+	before := h.Metric("panics")
+	peer.Send(`{"entity":"service","entity_id":2,"message":"brittle","id":"e"}`)
+	if got := peer.Next(); !strings.Contains(got, `"delivered":1`) || !strings.Contains(got, `"id":"e"`) {
+		t.Errorf("a panic in MarshalJSON is answered with %s", got)
+	}
+	counted(before + 1)
 	s.sick.Store(true)
 	if got := h.Health(); !strings.Contains(got, "Health panicked") {
 		t.Errorf("health says %q", got)

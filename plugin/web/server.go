@@ -41,7 +41,7 @@ type Server struct {
 }
 
 // Serve serves handler on the listening socket of host until Stop. A handler that panics
-// ends its connection alone, and the log says where.
+// ends its connection alone; it is counted, and the log says where.
 func Serve(host plugin.Host, handler http.Handler) (*Server, error) {
 	l, err := socket.Listen(host, []byte(refusal))
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		case http.ErrAbortHandler:
 			panic(p)
 		default:
-			s.host.Logger().Error("a handler panicked", "peer", r.RemoteAddr, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.panicked("a handler panicked", p, "peer", r.RemoteAddr)
 			Conn(r).Close()
 			panic(http.ErrAbortHandler) // net/http closes the connection without a word more
 		}
@@ -94,16 +94,28 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 }
 
 // Go runs f in a goroutine that Stop waits for, and reports false when the server has
-// stopped.
+// stopped. A panic of f is logged and counted, and ends f alone.
 func (s *Server) Go(f func()) bool {
 	if !s.begin() {
 		return false
 	}
 	go func() {
 		defer s.tasks.Done()
+		defer func() {
+			if p := recover(); p != nil {
+				s.panicked("a goroutine of Server.Go panicked", p)
+			}
+		}()
 		f()
 	}()
 	return true
+}
+
+// panicked logs and counts a panic of the author's code. Its caller is the deferred function
+// that recovered it, so the stack is that of the panic.
+func (s *Server) panicked(what string, p any, about ...any) {
+	s.host.Logger().Error(what, append(about, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))...)
+	s.host.Count("panics", 1)
 }
 
 func (s *Server) begin() bool {

@@ -73,8 +73,11 @@ const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 // TestPanic: a handler that panics ends its connection, hijacked or not, and no other.
 func TestPanic(t *testing.T) {
-	h := plugintest.Start(t, &service{handler: func(w http.ResponseWriter, r *http.Request) {
+	s := &service{}
+	s.handler = func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
+		case "/go":
+			s.Go(func() { panic("in a goroutine") })
 		case "/hijacked":
 			if _, _, err := http.NewResponseController(w).Hijack(); err != nil {
 				t.Error(err)
@@ -83,7 +86,8 @@ func TestPanic(t *testing.T) {
 		case "/panic":
 			panic("as asked")
 		}
-	}}, shared.ServiceParams{})
+	}
+	h := plugintest.Start(t, s, shared.ServiceParams{})
 	for _, path := range []string{"/panic", "/hijacked"} {
 		if got, _ := ask(t, dial(t, h), "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); got != "" {
 			t.Errorf("%s: %s", path, got)
@@ -91,6 +95,15 @@ func TestPanic(t *testing.T) {
 		if got, _ := ask(t, dial(t, h), get); got != "HTTP/1.1 200 OK" {
 			t.Errorf("after %s: %s", path, got)
 		}
+	}
+	if got, _ := ask(t, dial(t, h), "GET /go HTTP/1.1\r\nHost: x\r\n\r\n"); got != "HTTP/1.1 200 OK" {
+		t.Errorf("/go: %s", got)
+	}
+	if err := s.Server.Stop(t.Context()); err != nil { // waits for the goroutine
+		t.Error(err)
+	}
+	if got := h.Metric("panics"); got != 3 {
+		t.Errorf("%d panics are counted, want 3", got)
 	}
 }
 

@@ -19,10 +19,11 @@ const (
 
 // job is one message for the handler.
 type job struct {
-	m    shared.Message
-	from source
-	owed *owed
-	over bool // stands above the bound: from a stream
+	m     shared.Message
+	from  source
+	owed  *owed
+	reply bool // is the response of a handler, which gets none
+	over  bool // stands above the bound: from a stream
 }
 
 func (j *job) cost() int { return jobCost + len(j.m.Value) + 2*len(j.m.ID) }
@@ -85,7 +86,7 @@ func newJob(m *wire.Message, o *owed) job {
 	}
 	return job{
 		m:    shared.Message{To: to(m), From: from(m), ProcessID: process, ID: id, InReplyTo: inReplyTo, Format: m.Format, Value: value},
-		from: sender(m), owed: o,
+		from: sender(m), owed: o, reply: m.Flags&wire.FlagReply != 0,
 	}
 }
 
@@ -181,7 +182,7 @@ func (h *Hub) handle(j *job) {
 		h.failed(j.owed, j.from, codeOf(err))
 		return
 	}
-	if response != nil { // first, so that the sender's process does not drain before it
+	if response != nil && !j.reply { // first, so that the sender's process does not drain before it
 		h.respond(j, response)
 	}
 	j.owed.end(shared.CodeNone, 1)
@@ -199,6 +200,12 @@ func (h *Hub) call(m *shared.Message) (response any, err error) {
 	return h.cfg.Handler(ctx, m)
 }
 
+// encode makes JSON of a response; a panic of its own marshaller becomes an error.
+func (h *Hub) encode(m *shared.Message, response any) (value []byte, err error) {
+	defer h.Recovered("the response of the handler", &err, "from", m.From.String())
+	return format.Encode(response)
+}
+
 // respond sends a handler's response back to the sender.
 func (h *Hub) respond(j *job, response any) {
 	r := wire.Message{
@@ -213,7 +220,7 @@ func (h *Hub) respond(j *job, response any) {
 		r.Value = v
 	default:
 		var err error
-		if r.Value, err = format.Encode(response); err != nil {
+		if r.Value, err = h.encode(&j.m, response); err != nil {
 			h.page.Drop(shared.CodeUnsupported, 1)
 			h.log.Error("encode handler response", "to", j.m.From.String(), "err", err)
 			return

@@ -18,8 +18,9 @@ const noFD = -1
 // Inherited is what the manager handed down.
 type Inherited struct {
 	Sockets  []Socket
-	Share    int // the share page, or -1
-	Lifeline int // the lifeline, or -1
+	Share    int      // the share page, or -1
+	Lifeline int      // the lifeline, or -1
+	unknown  []Socket // of a later version: kept from children, and not used
 }
 
 // inherit reads LISTEN_FDS and LISTEN_FDNAMES, and makes sure that children of this
@@ -33,6 +34,9 @@ func inherit() (Inherited, error) {
 		if err := adopt(d); err != nil {
 			return in, fmt.Errorf("inherited descriptor %d (%s): %w", d.FD, d.Name, err)
 		}
+	}
+	for _, d := range in.unknown {
+		unix.CloseOnExec(d.FD)
 	}
 	os.Unsetenv("LISTEN_FDS")
 	os.Unsetenv("LISTEN_FDNAMES")
@@ -83,13 +87,27 @@ func parseInherited(count, names string) (Inherited, error) {
 		case "lifeline":
 			in.Lifeline = fd
 		default:
-			in.Sockets = append(in.Sockets, Socket{name, fd})
+			if isSocket(name) {
+				in.Sockets = append(in.Sockets, Socket{name, fd})
+			} else {
+				in.unknown = append(in.unknown, Socket{name, fd})
+			}
 		}
 	}
 	return in, nil
 }
 
-// all lists every descriptor.
+// isSocket reports whether name is that of one of the service's sockets.
+func isSocket(name string) bool {
+	if name == "tcp" || name == "unix" {
+		return true
+	}
+	number, ok := strings.CutPrefix(name, "slot-")
+	n, err := strconv.Atoi(number)
+	return ok && err == nil && n >= 0 && n < 64 && number == strconv.Itoa(n)
+}
+
+// all lists every descriptor that has a use.
 func (in *Inherited) all() []Socket {
 	list := append([]Socket(nil), in.Sockets...)
 	if in.Share != noFD {

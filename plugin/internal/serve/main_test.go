@@ -64,7 +64,7 @@ func TestDescribe(t *testing.T) {
 }
 
 // What it speaks is chosen from what the manager offers, in whatever order. The fields and
-// requests of a later manager are no reason to fail; a key of the params is.
+// requests of a later manager are no reason to fail, nor are its variables and descriptors; a key of the params is.
 func TestNegotiation(t *testing.T) {
 	for _, offered := range []string{"1,2", "3,2,1", ""} {
 		c := launch(t, "", []string{"PLUGIN_PROTOCOL_VERSIONS=" + offered}) // fails unless it says 1
@@ -74,7 +74,19 @@ func TestNegotiation(t *testing.T) {
 		c.shutdown()
 		c.exits(0)
 	}
-	c := launch(t, "", nil)
+	pipe, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	defer w.Close()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := os.NewFile(uintptr(fd), "later-socket")
+	defer socket.Close()
+	c := launch(t, "", []string{"LISTEN_FDS=2", "LISTEN_FDNAMES=later:later-socket", "PLUGIN_LATER=1"}, pipe, socket)
 	in := c.request()
 	later := protowire.AppendString(protowire.AppendTag(nil, 1000, protowire.BytesType), "of a later version")
 	in.ProtoReflect().SetUnknown(later)
@@ -83,11 +95,14 @@ func TestNegotiation(t *testing.T) {
 	}
 	c.stop()
 	c.exits(0)
+	if strings.Contains(c.errors(), "socket later") {
+		t.Errorf("it uses a socket that it does not know: %s", c.errors())
+	}
 
 	c = launch(t, "", nil)
 	in = c.request()
 	in.Params = append([]byte(`{"tags":["a"],`), in.Params[1:]...)
-	_, err := c.client.Start(timeout(t), in)
+	_, err = c.client.Start(timeout(t), in)
 	if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), `params have the key "tags", which this plugin does not know`) {
 		t.Errorf("with a key that it does not know: %v", err)
 	}
@@ -323,6 +338,10 @@ func TestParseInherited(t *testing.T) {
 	}
 	if len(in.Sockets) != 3 || in.Sockets[2] != (Socket{"slot-2", 7}) || in.Share != 5 || in.Lifeline != 6 || len(in.all()) != 5 {
 		t.Errorf("inherited %+v", in)
+	}
+	if in, err = parseInherited("6", "later:tcp:slot-64:slot-07:unix:slot-63"); err != nil || len(in.all()) != 3 || len(in.unknown) != 3 ||
+		in.Sockets[0] != (Socket{"tcp", 4}) || in.Sockets[1] != (Socket{"unix", 7}) || in.Sockets[2] != (Socket{"slot-63", 8}) {
+		t.Errorf("with names that it does not know: %+v, %v", in, err)
 	}
 	if in, err = parseInherited("0", ""); err != nil || len(in.all()) != 0 {
 		t.Errorf("none: %+v, %v", in, err)

@@ -1,11 +1,15 @@
 package main_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/antano/antano/internal/testserver"
 )
 
 // TestPluginLock pins the plugins of a directory: what has changed or was added is
@@ -61,6 +65,7 @@ func TestPluginLock(t *testing.T) {
 	refused("has changed: its sha256 is ", validate...)
 	refused("antano plugin lock --plugin-dir "+dir, reload...)
 	refused("has changed", append([]string{"plugin", "describe", "probe"}, flags...)...)
+	refused("has changed", append([]string{"run", "--params", s.Params, "--runtime-dir", filepath.Join(t.TempDir(), "r")}, flags...)...)
 	if got := s.service("probe").Processes[0]; got.PID != pid || got.State != "ready" {
 		t.Errorf("the process that ran is %+v", got)
 	}
@@ -90,11 +95,19 @@ func TestPluginLock(t *testing.T) {
 	}
 }
 
-// TestPluginListShowsWhatPluginsAre reads the table.
+// TestPluginListShowsWhatPluginsAre reads the table, whose sums are those of the files.
 func TestPluginListShowsWhatPluginsAre(t *testing.T) {
 	t.Parallel()
+	image, err := os.ReadFile(testserver.PluginPath(binDir, "tcp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := fmt.Sprintf("%x", sha256.Sum256(image))
+	if out, errs, code := antano(t, "", "plugin", "describe", "tcp"); code != 0 || !strings.Contains(out, sum) {
+		t.Errorf("describe: exit %d, without %s: %s%s", code, sum, out, errs)
+	}
 	out, errs, code := antano(t, "", "plugin", "list")
-	for _, says := range []string{"hand-over,send", "json,msgpack,text,binary", "handle", "prefix", "SHA256"} {
+	for _, says := range []string{"hand-over,send", "json,msgpack,text,binary", "handle", "prefix", "SHA256", sum[:12]} {
 		if code != 0 || !strings.Contains(out, says) {
 			t.Errorf("exit %d, without %s: %s%s", code, says, out, errs)
 		}

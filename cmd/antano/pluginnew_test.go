@@ -1,7 +1,10 @@
 package main_test
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +46,19 @@ func newProject(t *testing.T, name, kind string) (dir string, makes func(targets
 	}
 }
 
+// startProject runs the params of a project that was built, on ports that are free.
+func startProject(t *testing.T, dir string) *server {
+	t.Helper()
+	params, err := os.ReadFile(filepath.Join(dir, "params.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, freePorts.ReplaceAllString(string(params), "port: 0"))
+	s.cmd.Env = append(os.Environ(), "ANTANO_PLUGIN_DIR="+filepath.Join(dir, "plugins"))
+	s.start()
+	return s
+}
+
 // TestNewHandler writes a handler, has its Makefile vet, test and build it, and talks to
 // it in a server.
 func TestNewHandler(t *testing.T) {
@@ -54,13 +70,7 @@ func TestNewHandler(t *testing.T) {
 	if out := makes("describe"); !strings.Contains(out, `"service_type": "greet"`) {
 		t.Errorf("make describe printed %s", out)
 	}
-	params, err := os.ReadFile(filepath.Join(dir, "params.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := newServer(t, freePorts.ReplaceAllString(string(params), "port: 0"))
-	s.cmd.Env = append(os.Environ(), "ANTANO_PLUGIN_DIR="+filepath.Join(dir, "plugins"))
-	s.start()
+	s := startProject(t, dir)
 	c := dial(t, "tcp", s.service("door").Address)
 	_, response := c.call(`{"entity": "service", "entity_id": 9, "message": "Ada", "id": 1}`)
 	response.want(t, "message", "hello, Ada", "in_reply_to", "1")
@@ -93,11 +103,33 @@ func TestPluginNewRefuses(t *testing.T) {
 	}
 }
 
-// TestNewTransport writes a transport, and has its Makefile test it.
+// TestNewTransport writes a transport, has its Makefile test it, and talks through it in a
+// server.
 func TestNewTransport(t *testing.T) {
 	t.Parallel()
-	_, makes := newProject(t, "lines", "transport")
+	dir, makes := newProject(t, "lines", "transport")
 	if out := makes("test", "conformance"); !strings.Contains(out, "ok") || !strings.Contains(out, " 0 failed") {
 		t.Errorf("make test conformance printed %s", out)
 	}
+	s := startProject(t, dir)
+	lines, err := net.Dial("tcp", s.service("lines").Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lines.Close()
+	if err := lines.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewReader(lines)
+	hears := func(want string) {
+		t.Helper()
+		if line, err := said.ReadString('\n'); err != nil || !strings.Contains(line, want) {
+			t.Fatalf("the client of lines gets %q, %v; want %q", line, err, want)
+		}
+	}
+	fmt.Fprintln(lines, "join room/7")
+	hears("* joined room/7")
+	c := dial(t, "tcp", s.service("door").Address)
+	c.ask(`{"entity":"room","entity_id":7,"message":"hello","id":1}`).want(t, "type", "receipt", "delivered", "1")
+	hears(": hello\n")
 }

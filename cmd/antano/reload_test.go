@@ -118,14 +118,18 @@ active_service:
 // TestReloadIsRefused validates as a whole before anything moves.
 func TestReloadIsRefused(t *testing.T) {
 	t.Parallel()
-	s := start(t, twoServices)
+	s := start(t, twoServices, pluginDirs(t, "crash", "panicky", "schema")...)
+	c := dial(t, "tcp", s.service("chat").Address)
 	before := fmt.Sprint(s.pidsOf("chat"), s.pidsOf("other"))
+	with := func(kind string) string {
+		return fmt.Sprintf("service_type: [{name: %[1]s}]\n%[2]s  - {id: 9, service_type: %[1]s}\n", kind, strings.TrimPrefix(twoServices, "\n"))
+	}
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	for name, c := range map[string]struct {
+	for name, wrong := range map[string]struct {
 		params, says string
 		code         int
 	}{
@@ -133,17 +137,21 @@ func TestReloadIsRefused(t *testing.T) {
 		"an address in use":  {twoServices + fmt.Sprintf("  - {id: 9, service_type: tcp, name: new, host: 127.0.0.1, port: %d}\n", taken.Addr().(*net.TCPAddr).Port), "nothing was changed", 1},
 		"another server":     {"antano_server: [{id: 7, name: x}]\n" + strings.ReplaceAll(twoServices, "{id:", "{antano_server_id: 7, id:"), "is server 1", 78},
 		"no services at all": {"active_service: 5\n", "active_service", 78},
+		"a crash":            {with("crash"), "no description today", 78},
+		"a panic":            {with("panicky"), "Describe panicked: no words", 78},
+		"a wrong schema":     {with("schema"), "unusable", 78},
 	} {
-		s.rewrite(c.params)
+		s.rewrite(wrong.params)
 		for _, args := range [][]string{{"reload", "--dry-run"}, {"reload"}} {
 			if name == "an address in use" && len(args) > 1 {
 				continue
 			}
-			s.fails(c.code, c.says, args...)
+			s.fails(wrong.code, wrong.says, args...)
 		}
 		if got := fmt.Sprint(s.pidsOf("chat"), s.pidsOf("other")); got != before {
 			t.Errorf("%s: processes were %s, are %s", name, before, got)
 		}
+		c.ask(`{"type":"ping","id":1}`).want(t, "type", "pong")
 	}
 }
 
@@ -274,7 +282,7 @@ func TestPluginChangesOnDisk(t *testing.T) {
 	if err := os.WriteFile(file, []byte("config"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	flags := pluginDirs(t, "fickle", "crash")
+	flags := pluginDirs(t, "fickle")
 	plugin := filepath.Join(flags[1], "antano-service-fickle")
 	image, err := os.ReadFile(plugin)
 	if err != nil {

@@ -164,7 +164,8 @@ type Client interface {
 	// queue is full, what Frame says, `too_large` over MaxFrame, `no_such_entity` when
 	// the client is closed, `unsupported` when it cannot be answered.
 	Send(message []byte) error
-	// LastReceived is when the client last sent anything, as Unix nanoseconds.
+	// LastReceived is when the client last sent anything, as Unix nanoseconds: of what was
+	// given to Receive since the last Flush, the first.
 	LastReceived() int64
 	// Owed reports whether an answer is owed to the client or output is queued for
 	// it: a peer that sends nothing more is kept while that is so.

@@ -56,7 +56,7 @@ func (sl *slot) seeDrops() {
 }
 
 // beginDrops counts from now on, what was dropped since the last look included: where
-// nobody reads, the sweeper looks every second.
+// nobody reads, the sweeper looks every sweepQuiet.
 func (sl *slot) beginDrops() {
 	sl.mu.Lock()
 	left := sl.drops.left

@@ -58,6 +58,33 @@ func TestLinesComeBackInOrder(t *testing.T) {
 	}
 }
 
+// More input than one read takes comes back whole: when nothing follows it, when the end
+// does, and when many pieces do.
+func TestInputOfManyPieces(t *testing.T) {
+	line := strings.Repeat("x", 31) + "\n"
+	for name, pieces := range map[string]int{"one": 1, "two": 2, "as many as are taken at once": maxInputs, "more": 3*maxInputs + 1} {
+		t.Run(name, func(t *testing.T) {
+			sock, addr := listenUnix(t, unix.SOCK_STREAM)
+			h := newFakeHost([]plugin.Socket{sock})
+			serve(t, h, Config{})
+			c := dial(t, "unix", addr)
+			in := strings.Repeat(line, pieces*readSize/len(line))
+			for range 2 {
+				go io.WriteString(c, in)
+				expect(t, c, in) // without anything behind it
+			}
+			go func() {
+				io.WriteString(c, in)
+				c.(*net.UnixConn).CloseWrite()
+			}()
+			expect(t, c, in)
+			if n, err := c.Read(make([]byte, 1)); err != io.EOF {
+				t.Errorf("at the end: %d bytes, %v", n, err)
+			}
+		})
+	}
+}
+
 func TestLength32(t *testing.T) {
 	sock, addr := listenTCP(t)
 	h := newFakeHost([]plugin.Socket{sock})

@@ -19,11 +19,10 @@ type groups struct {
 	shards [groupShards]groupShard
 }
 
-// groupShard is one part of the table.
+// groupShard is one part of the table, of two cache lines of its own.
 type groupShard struct {
 	mu    sync.RWMutex
 	table grouptable.Table[*audience]
-	_     [8]byte // one cache line each
 }
 
 // audience is the processes of one group, or of all groups that have only that one. It is

@@ -65,6 +65,7 @@ func (ln *lane) credit(n int) {
 		o.mu.Lock()
 		o.owing = append(o.owing, ln)
 		o.mu.Unlock()
+		ln.src.r.rouse()
 	}
 }
 
@@ -94,7 +95,7 @@ func settle(charges []wire.Charge) {
 		if c.Bytes > 0 {
 			ln.credit(c.Bytes)
 		}
-		ln.src.r.rouse() // for what is owed, or was not acknowledged because it was inside
+		ln.src.r.rouse() // for what was not acknowledged because it was inside
 	}
 }
 

@@ -95,7 +95,7 @@ func (l *Link) seatSenders(body []byte) error {
 
 // get returns the process of a sender. h.mu is held.
 func (h *seatShard) get(key int64, tick uint32) (process uint16, seated bool) {
-	if tick-h.turned >= seatTicks {
+	if int32(tick-h.turned) >= int32(seatTicks) { // another may have turned it a tick later
 		h.turn(tick)
 	}
 	if process, seated = h.now[key]; seated {
@@ -121,7 +121,7 @@ func (h *seatShard) set(key int64, process uint16, tick uint32) {
 // turn forgets the second half, and after a silence the first one, too.
 func (h *seatShard) turn(tick uint32) {
 	h.before, h.now = h.now, nil
-	if tick-h.turned >= 2*seatTicks {
+	if int32(tick-h.turned) >= 2*int32(seatTicks) {
 		h.before = nil
 	}
 	h.turned = tick

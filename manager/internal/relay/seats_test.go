@@ -225,7 +225,7 @@ func TestSeatShard(t *testing.T) {
 		tick uint32
 		want uint16
 	}{
-		{1, seatTicks - 1, 7}, {1, seatTicks, 7}, // 2 is in the second half now
+		{1, seatTicks - 1, 7}, {1, seatTicks, 7}, {1, seatTicks - 1, 7}, // 2 is in the second half now
 		{1, 2*seatTicks - 1, 7}, {1, 2 * seatTicks, 7}, {2, 2 * seatTicks, 0}, {1, 2*seatTicks + 1, 7},
 		{1, 5 * seatTicks, 0},
 	} {

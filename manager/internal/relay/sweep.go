@@ -43,11 +43,19 @@ func (r *Router) sweep(ctx context.Context) {
 	}
 }
 
-// now reads the clock of the router, in ticks, and sets what the readers see of it.
+// now reads the clock of the router, in ticks, and sets what the readers see of it, which
+// never goes back.
 func (r *Router) now() uint32 {
 	now := uint32(time.Since(r.started) / sweepEvery)
-	r.tick.Store(now)
-	return now
+	for {
+		seen := r.tick.Load()
+		if now <= seen {
+			return seen
+		}
+		if r.tick.CompareAndSwap(seen, now) {
+			return now
+		}
+	}
 }
 
 // sleep reports whether there is nothing to sweep, and then nothing is swept before
@@ -65,9 +73,14 @@ func (r *Router) sleep() bool {
 // settled reports whether nothing of l is to be swept.
 func (l *Link) settled() bool { return l.pending.count() == 0 && l.lanes.settled() && l.acks.settled() }
 
-// rouse goes on with sweeping. It is called behind whatever is to be swept.
+// rouse goes on with sweeping. It is called behind whatever is to be swept, but for the acks
+// of messages that were refused, which nobody waits for.
 func (r *Router) rouse() {
-	if r.asleep.Load() && r.asleep.CompareAndSwap(true, false) {
+	if !r.asleep.Load() {
+		return
+	}
+	r.now() // before readers look at it again
+	if r.asleep.CompareAndSwap(true, false) {
 		select {
 		case r.roused <- struct{}{}:
 		default:

@@ -131,19 +131,36 @@ func (h *Hub) tellGroup(t wire.Type, token uint64, key groupKey) {
 // subscribed takes the manager's answer and answers who waits. When it refused, the
 // joins are undone.
 func (h *Hub) subscribed(g *group, r *wire.Result, ready func(*Client)) {
-	for waiting := h.opened(g, r); len(waiting) > 0; waiting = h.opened(g, r) {
-		for _, j := range waiting {
-			switch {
-			case j.left:
-				j.client.answerLeft(j.id, g.address())
-			case r.Delivered > 0:
-				j.client.answerJoined(j.id, g.address())
-			default:
-				j.client.answerError(j.id, worst(r))
-			}
-			j.client.settleAnswer()
-			ready(j.client)
+	h.answerJoiners(g, r, h.opened(g, r), ready)
+	waiting := h.opened(g, r)
+	if len(waiting) == 0 {
+		return
+	}
+	// Those who join and leave without end must not keep the link's reader.
+	result := *r
+	rest := func() {
+		for ; len(waiting) > 0; waiting = h.opened(g, &result) {
+			h.answerJoiners(g, &result, waiting, (*Client).flush)
 		}
+		h.relay.Flush()
+	}
+	if !h.spawn(rest) {
+		h.answerJoiners(g, r, waiting, ready)
+	}
+}
+
+func (h *Hub) answerJoiners(g *group, r *wire.Result, waiting []joiner, ready func(*Client)) {
+	for _, j := range waiting {
+		switch {
+		case j.left:
+			j.client.answerLeft(j.id, g.address())
+		case r.Delivered > 0:
+			j.client.answerJoined(j.id, g.address())
+		default:
+			j.client.answerError(j.id, worst(r))
+		}
+		j.client.settleAnswer()
+		ready(j.client)
 	}
 }
 
@@ -155,6 +172,7 @@ func (h *Hub) opened(g *group, r *wire.Result) (waiting []joiner) {
 	if g.opening == nil {
 		return nil
 	}
+	g.opening.token = 0 // is answered: a successor of the manager is not to answer it again
 	waiting, g.opening.waiting = g.opening.waiting, nil
 	switch {
 	case r.Delivered == 0:

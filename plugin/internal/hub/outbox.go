@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"math/bits"
 	"sync"
 
 	"github.com/antano/antano/shared/wire"
@@ -28,10 +29,11 @@ const itemCost = 64
 // outbox is a client's output queue; the client's lock guards it.
 type outbox struct {
 	items    []item
-	few      []item // where items were before there were many
-	head     int    // first item that is not written
-	inflight int    // items from head that a Write has now
-	offset   int    // bytes of the first item that are written
+	few      []item    // where items were before there were many
+	rented   *itemRoom // that they are in; nil: their own
+	head     int       // first item that is not written
+	inflight int       // items from head that a Write has now
+	offset   int       // bytes of the first item that are written
 	bytes    int
 	answers  int           // bytes of those that are answers
 	writing  bool          // somebody owns the Writer
@@ -76,14 +78,36 @@ func (o *outbox) len() int { return len(o.items) - o.head }
 
 func (it *item) cost() int { return len(it.p.data) + itemCost }
 
-// fewItems is the room for items that a client keeps, manyItems that of the queue of a
-// busy one, which goes from client to client.
+// fewItems is about the room for items that a client keeps; what busier ones need goes from
+// client to client, in rooms of twice that and more.
 const (
-	fewItems  = 64
-	manyItems = 1024
+	fewItems    = 64
+	itemClasses = 4
 )
 
-var itemRooms = sync.Pool{New: func() any { return new([manyItems]item) }}
+// itemRoom is room for items that is in use, or in which all are zero.
+type itemRoom struct{ items []item }
+
+var itemRooms [itemClasses]sync.Pool
+
+// newItemRoom returns room for n items, a power of two, and what it is to be given back
+// with: nil for more than is kept.
+func newItemRoom(n int) ([]item, *itemRoom) {
+	class := bits.Len(uint(n/fewItems)) - 2
+	if class >= itemClasses {
+		return make([]item, 0, n), nil
+	}
+	r, ok := itemRooms[class].Get().(*itemRoom)
+	if !ok {
+		r = &itemRoom{items: make([]item, 0, n)}
+	}
+	return r.items, r
+}
+
+// giveBack ends the use of the room; its items are zero again.
+func (r *itemRoom) giveBack() {
+	itemRooms[bits.Len(uint(cap(r.items)/fewItems))-2].Put(r)
+}
 
 func (o *outbox) append(it item) {
 	if o.head > fewItems && o.head > len(o.items)/2 {
@@ -91,14 +115,32 @@ func (o *outbox) append(it item) {
 		clear(o.items[n:])
 		o.items, o.head = o.items[:n], 0
 	}
-	if n := len(o.items); n == cap(o.items) && n >= fewItems && n < manyItems {
-		few := o.items
-		o.items = append(itemRooms.Get().(*[manyItems]item)[:0], few...)
-		clear(few)
-		o.few = few[:0]
+	if len(o.items) == cap(o.items) && len(o.items) >= fewItems {
+		o.grow()
 	}
 	o.items = append(o.items, it)
 	o.count(&it, 1)
+}
+
+// grow moves the items to twice their room, at least.
+func (o *outbox) grow() {
+	items := o.items
+	more, room := newItemRoom(1 << bits.Len(uint(len(items))))
+	o.items = append(more, items...)
+	o.leaveRoom(items)
+	o.rented = room
+}
+
+// leaveRoom is the end of the use of where items were.
+func (o *outbox) leaveRoom(items []item) {
+	clear(items)
+	switch {
+	case o.rented != nil:
+		o.rented.giveBack()
+		o.rented = nil
+	case cap(items) < 2*fewItems:
+		o.few = items[:0]
+	}
 }
 
 // count adds an item to what is queued, or takes it off.
@@ -133,20 +175,18 @@ func (o *outbox) pop() item {
 
 // emptied gives the room of many items back: an idle client keeps little.
 func (o *outbox) emptied() {
-	items := o.items[:0]
-	o.items, o.head = items, 0
-	if cap(items) < 2*fewItems {
-		return
-	}
-	o.items, o.few = o.few, nil
-	if cap(items) == manyItems { // all of it is zero again
-		itemRooms.Put((*[manyItems]item)(items[:manyItems]))
+	o.items, o.head = o.items[:0], 0
+	if o.rented != nil || cap(o.items) >= 2*fewItems {
+		o.leaveRoom(o.items)
+		o.items, o.few = o.few, nil
 	}
 }
 
 // prepend puts items before all others. Nobody may be writing.
 func (o *outbox) prepend(items []item) {
-	o.items = append(items, o.items[o.head:]...)
+	all := append(items, o.items[o.head:]...)
+	o.leaveRoom(o.items)
+	o.items = all
 	o.head, o.offset = 0, 0
 	for i := range items {
 		o.count(&items[i], 1)

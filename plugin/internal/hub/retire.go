@@ -99,6 +99,7 @@ func (c *Client) Take(size int) (done func(), err error) {
 	if _, err := c.begin(size); err != nil {
 		return nil, err
 	}
+	c.received.Store(time.Now().UnixNano())
 	if c.isRetired() {
 		c.settle()
 		return nil, sentence(shared.CodeShuttingDown)

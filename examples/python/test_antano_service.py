@@ -214,8 +214,7 @@ class Living(unittest.IsolatedAsyncioTestCase):
 
     async def test_drain_waits(self):
         """The deadline of a drain is the only one, and at that who was not written to counts."""
-        clients.FINISH, before = 0.01, clients.FINISH
-        self.addCleanup(setattr, clients, "FINISH", before)
+        self.client.limit = 0.01
         self.client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         for _ in range(8):  # more than the kernel takes
             self.link._message(self.message(7, value=b'"' + b"x" * 100000 + b'"'))

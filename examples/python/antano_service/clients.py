@@ -153,7 +153,7 @@ class Client:
         self.groups = set()
         self.open = 0  # messages that it waits for an answer to
         self.ending = False
-        self.limit = FINISH
+        self.limit = FINISH  # None: until close
         self.heard = None  # while it is waited for: done when it says something, or is to end
         self.emptied = asyncio.Event()  # set whenever something was written or answered
         self.outbox = Outbox(self.loop, sock, lambda _: self.task.cancel())
@@ -340,10 +340,10 @@ class Client:
 
     # Its end.
 
-    def end(self, limit=FINISH):
-        """Ends it in good order: nothing more is taken from it, and it gets what it is owed, in so many seconds; None is until close."""
+    def end(self):
+        """Ends it in good order: nothing more is taken from it, and it gets what it is owed, within its limit."""
         if not self.ending:
-            self.ending, self.limit = True, limit
+            self.ending = True
             self.emptied.set()
             self._wake()
 

@@ -222,7 +222,8 @@ class Service:
         if self.accepting:
             self.accepting.cancel()
         for client in list(self.clients.values()):
-            client.end(None)  # the deadline is ours, and Stop closes what is left
+            client.limit = None  # the deadline is ours, and Stop closes what is left
+            client.end()
         try:
             async with asyncio.timeout(seconds):
                 while self.clients or self.link.owed or self.callers:

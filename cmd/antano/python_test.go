@@ -154,6 +154,64 @@ func TestPythonBesideGo(t *testing.T) {
 	a.receive().want(t, "message", "back")
 }
 
+// TestPythonDrainAnswers restarts the plugin while a call of its own client is under way:
+// the client gets the response and the receipt.
+func TestPythonDrainAnswers(t *testing.T) {
+	t.Parallel()
+	plugin, gate := installPython(t), filepath.Join(t.TempDir(), "go")
+	text, err := os.ReadFile(plugin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := fmt.Sprintf(`
+    def shout(value):
+        import os, time
+        open(%[1]q, "w").close()
+        while not os.path.exists(%[2]q):
+            time.sleep(0.01)
+`, gate+".called", gate)
+	slow := strings.Replace(string(text), "\n    def shout(value):\n", waits, 1)
+	if slow == string(text) {
+		t.Fatal("nothing is changed")
+	}
+	if err := os.WriteFile(plugin, []byte(slow), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, strings.ReplaceAll(pythonParams, "processes: 2", "processes: 1"), withPlugin(plugin)...)
+	c := dial(t, "tcp", s.service("shout").Address)
+	exists := func(file string) bool { _, err := os.Stat(file); return err == nil }
+	c.send(`{"entity":"service","entity_id":12,"message":"hello","id":1}`)
+	eventually(t, "the call is under way", func() bool { return exists(gate + ".called") })
+	old, restarted := s.service("shout").Processes[0].PID, make(chan string, 1)
+	go func() {
+		out, errs, _ := s.antano("restart", "shout")
+		restarted <- out + errs
+	}()
+	defer func() { <-restarted }()
+	defer os.WriteFile(gate, nil, 0o600)
+	eventually(t, "it drains", func() bool {
+		p := s.service("shout").Processes[0]
+		for _, b := range p.Beside {
+			if b.PID == old && b.State == "draining" {
+				return true
+			}
+		}
+		return p.PID == old && p.State == "draining"
+	})
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first, second := c.receive(), c.receive()
+	if first["type"] == "receipt" {
+		first, second = second, first
+	}
+	first.want(t, "message", "HELLO!", "in_reply_to", "1")
+	second.want(t, "type", "receipt", "id", "1", "delivered", "1")
+	if line, err := c.r.ReadString('\n'); err == nil {
+		t.Errorf("then came %s", line)
+	}
+}
+
 // TestPythonSurvivesItsManager kills the manager, then has the next one execute itself
 // again: the processes of the Python plugin, their clients and groups stay.
 func TestPythonSurvivesItsManager(t *testing.T) {

@@ -130,6 +130,7 @@ var bentGates = []bending{
 }
 
 var bentPoints = []bending{
+	{"no-common-version", []string{"any-version", "first-version"}},
 	{"control-plane", []string{"not-serving", "small-requests"}},
 	{"shutdown", []string{"stays"}},
 	{"unknown-params", []string{"lenient"}},
@@ -178,7 +179,8 @@ const oneByOne = "ANTANO_CONFORMANCE_ONE_BY_ONE"
 
 // TestBentPluginsFail bends what each point is about: that point fails, with something to
 // say, and no other. Without oneByOne every second point is bent at a time, so that it
-// is seen that those between them pass.
+// is seen that those between them pass, and further ways to bend a point are tried against
+// that one alone.
 func TestBentPluginsFail(t *testing.T) {
 	t.Parallel()
 	each := os.Getenv(oneByOne) != ""
@@ -193,9 +195,15 @@ func TestBentPluginsFail(t *testing.T) {
 	for i, b := range bentPoints {
 		points[i%2] = append(points[i%2], b.point)
 		ways[i%2] = append(ways[i%2], b.ways[0])
-		for _, way := range b.ways {
-			if each {
+		for n, way := range b.ways {
+			switch {
+			case each:
 				t.Run(way, func(t *testing.T) { failsOnly(t, "tcp", []string{b.point}, way) })
+			case n > 0:
+				t.Run(way, func(t *testing.T) {
+					t.Parallel()
+					fails(t, b.point, way)
+				})
 			}
 		}
 	}
@@ -237,6 +245,16 @@ func failsOnly(t *testing.T, plugin string, points []string, ways ...string) {
 		}
 		if v.Seen == "" {
 			t.Errorf("%s: %s without a word", v.ID, v.Verdict)
+		}
+	}
+}
+
+// fails has one point tried against tcp, bent in one way.
+func fails(t *testing.T, point, way string) {
+	t.Helper()
+	for _, v := range conform(t, 1, bend(t, "tcp", way), "--timeout", bentPatience.String(), "--point", point).Points {
+		if failed := v.Verdict == conformance.Fail; failed != (v.ID == point) {
+			t.Errorf("%s: %s: %s", v.ID, v.Verdict, v.Seen)
 		}
 	}
 }

@@ -53,7 +53,9 @@ func (b *bent) serve() error {
 	s := grpc.NewServer(grpc.ForceServerCodec(raw{}), grpc.MaxRecvMsgSize(limit), grpc.MaxSendMsgSize(16<<20),
 		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error { return b.forward(behind, stream) }))
 	go s.Serve(l)
-	fields[3] = path
+	if fields[3] = path; b.is("first-version") {
+		fields[1], _, _ = strings.Cut(os.Getenv("PLUGIN_PROTOCOL_VERSIONS"), ",")
+	}
 	fmt.Println(strings.Join(fields, "|"))
 	return nil
 }

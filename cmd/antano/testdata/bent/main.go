@@ -115,14 +115,17 @@ func (b *bent) run(real string) error {
 	if err := b.serve(); err != nil {
 		return err
 	}
-	var status syscall.WaitStatus
+	b.exit(b.wait())
+	return nil
+}
+
+// wait waits for the end of the real plugin.
+func (b *bent) wait() (status syscall.WaitStatus) {
 	for {
 		if _, err := syscall.Wait4(b.pid, &status, 0, nil); err != syscall.EINTR {
-			break
+			return status
 		}
 	}
-	b.exit(status)
-	return nil
 }
 
 // exit ends as the real plugin did, or nearly.
@@ -159,8 +162,12 @@ func (b *bent) launch(real string) error {
 		files, names = append(files, uintptr(3+i)), append(names, name)
 	}
 	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
-		return strings.HasPrefix(kv, "LISTEN_FD") || strings.HasPrefix(kv, "PLUGIN_UNIX_SOCKET_DIR=")
+		return strings.HasPrefix(kv, "LISTEN_FD") || strings.HasPrefix(kv, "PLUGIN_UNIX_SOCKET_DIR=") ||
+			b.is("any-version") && strings.HasPrefix(kv, "PLUGIN_PROTOCOL_VERSIONS=")
 	})
+	if b.is("any-version") {
+		env = append(env, "PLUGIN_PROTOCOL_VERSIONS=1")
+	}
 	env = append(env, "PLUGIN_UNIX_SOCKET_DIR="+b.dir, "LISTEN_FDS="+strconv.Itoa(len(names)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
 	var err error
 	if b.pid, err = syscall.ForkExec(real, []string{real}, &syscall.ProcAttr{Env: env, Files: files}); err != nil {
@@ -169,7 +176,7 @@ func (b *bent) launch(real string) error {
 	_ = syscall.Close(out[1])
 	r := bufio.NewReader(os.NewFile(uintptr(out[0]), "stdout of the real plugin"))
 	if b.line, err = r.ReadString('\n'); err != nil {
-		return fmt.Errorf("the real plugin has no handshake: %w", err)
+		os.Exit(b.wait().ExitStatus()) // it has said why
 	}
 	go io.Copy(os.Stdout, r)
 	return nil

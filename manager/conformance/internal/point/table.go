@@ -40,6 +40,7 @@ var Probe = Point{"client", "a client's ping is answered", "inherited-descriptor
 
 // Points are all others; their order does not matter.
 var Points = []Point{
+	{"no-common-version", "offered no version that it speaks it exits 78, of several it chooses", "versions", 0, versions},
 	{"control-plane", "go-plugin's health is SERVING, and large requests are read", "handshake", 0, controlPlane},
 	{"shutdown", "GRPCController.Shutdown ends it", "handshake", 0, shutdown},
 	{"unknown-params", "a Start with a key that it does not know is refused, with exit 78", "start", 0, unknownParams},

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -69,6 +70,7 @@ func newTutorial(t *testing.T, text string) *tutorial {
 	}
 	script := fmt.Sprintf(`#!/bin/sh
 case "$1 $2" in
+"plugin attach") shift 2; exec %[1]s/antano plugin attach --runtime-dir %[3]s/run "$@" ;;
 "plugin new") shift 2; exec %[1]s/antano plugin new --replace %[2]s "$@" ;;
 plugin*) exec %[1]s/antano "$@" ;;
 *) exec %[1]s/antano "$@" --runtime-dir %[3]s/run ;;
@@ -78,8 +80,12 @@ esac
 	if err := os.WriteFile(antano, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	// Stands for the debugger: it starts what it is told to.
+	if err := os.WriteFile(filepath.Join(u.dir, "bin", "dlv"), []byte("#!/bin/sh\nshift\nexec \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	// Built as the tests are, so that most of it has been built before.
-	u.env = append(os.Environ(), "ANTANO="+antano, "GOFLAGS="+strings.Join(append([]string{"-ldflags=-w"}, raceFlags...), " "))
+	u.env = append(os.Environ(), "PATH="+filepath.Join(u.dir, "bin")+":"+os.Getenv("PATH"), "ANTANO="+antano, "GOFLAGS="+strings.Join(append([]string{"-ldflags=-w"}, raceFlags...), " "))
 	return u
 }
 
@@ -92,8 +98,8 @@ func TestTutorial(t *testing.T) {
 		t.Fatal(err)
 	}
 	u := newTutorial(t, string(text))
-	if len(u.steps) != 7 {
-		t.Fatalf("the tutorial has %d steps, not 7", len(u.steps))
+	if len(u.steps) != 9 {
+		t.Fatalf("the tutorial has %d steps, not 9", len(u.steps))
 	}
 	u.run("new", u.dir)
 	project := filepath.Join(u.dir, "antano-service-greet")
@@ -110,14 +116,7 @@ func TestTutorial(t *testing.T) {
 	if err := os.WriteFile(params, freePorts.ReplaceAll(given, []byte("port: 0")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	printed := u.serve(project)
-	eventually(t, "the server is ready", func() bool { return strings.Contains(printed.String(), "\nready\n") })
-	address := regexp.MustCompile(`127\.0\.0\.1:(\d+)`).FindStringSubmatch(printed.String())
-	if address == nil {
-		t.Fatalf("make run printed %s", printed)
-	}
-	u.port = address[1]
-
+	stop := u.serve(project, u.steps["run"])
 	_, typed, _ := strings.Cut(strings.TrimSpace(u.steps["talk"]), "\n")
 	ada := dial(t, "tcp", net.JoinHostPort("127.0.0.1", u.port))
 	began := time.Now()
@@ -139,7 +138,31 @@ func TestTutorial(t *testing.T) {
 	}
 	_, response = ada.call(typed)
 	response.want(t, "message", "hello, dear Ada")
+	stop()
+	u.debug(project, typed)
 	t.Logf("a stranger's path: %s", strings.Join(u.timing, ", "))
+}
+
+// debug walks the section about debuggers, with one that does nothing but start the plugin.
+func (u *tutorial) debug(project, typed string) {
+	u.t.Helper()
+	build, run, _ := strings.Cut(u.steps["debug"], "\n")
+	u.steps["build for a debugger"] = build
+	u.run("build for a debugger", project)
+	stop := u.serve(project, run)
+	out := &lockedBuffer{}
+	cmd := exec.Command("bash", "-c", "exec "+u.steps["attach"])
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = project, u.env, out, out
+	if err := cmd.Start(); err != nil {
+		u.t.Fatal(err)
+	}
+	u.t.Cleanup(func() {
+		stop() // and with it the plugin, which holds what cmd prints to
+		cmd.Wait()
+	})
+	eventually(u.t, "the process under the debugger to serve", func() bool { return strings.Contains(out.String(), "serves") })
+	_, response := dial(u.t, "tcp", net.JoinHostPort("127.0.0.1", u.port)).call(typed)
+	response.want(u.t, "message", "hello, dear Ada")
 }
 
 // listings looks for the listings of the document in the project.
@@ -164,22 +187,29 @@ func (u *tutorial) listings(text, project string) {
 	}
 }
 
-// serve leaves a server running until the test ends, and returns what it prints.
-func (u *tutorial) serve(project string) *lockedBuffer {
+// serve leaves a server running until stop is called or the test ends.
+func (u *tutorial) serve(project, command string) (stop func()) {
 	u.t.Helper()
 	printed := &lockedBuffer{}
-	cmd := exec.Command("bash", "-c", "exec "+strings.TrimSpace(u.steps["run"]))
+	cmd := exec.Command("bash", "-c", strings.TrimSpace(command))
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = project, u.env, printed, &lockedBuffer{}
 	if err := cmd.Start(); err != nil {
 		u.t.Fatal(err)
 	}
-	u.t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		u.stopServer()
 		if err := cmd.Wait(); u.t.Failed() {
-			u.t.Logf("make run ended with %v, and printed\n%s%s", err, printed, cmd.Stderr)
+			u.t.Logf("%s ended with %v, and printed\n%s%s", command, err, printed, cmd.Stderr)
 		}
 	})
-	return printed
+	u.t.Cleanup(stop)
+	eventually(u.t, "the server is ready", func() bool { return strings.Contains(printed.String(), "\nready\n") })
+	address := regexp.MustCompile(`127\.0\.0\.1:(\d+)`).FindStringSubmatch(printed.String())
+	if address == nil {
+		u.t.Fatalf("%s printed %s", command, printed)
+	}
+	u.port = address[1]
+	return stop
 }
 
 // stopServer ends the server as Ctrl-C does, which reaches make and antano alike.
